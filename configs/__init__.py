@@ -1,0 +1,1 @@
+"""What varies between installations: typed settings and the files of each environment."""
