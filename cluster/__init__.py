@@ -1,0 +1,1 @@
+"""What the platform runs on: Postgres, its schema, Ray, the processes and the `receipts` command."""

@@ -1,0 +1,1 @@
+"""People look: the portal of the customer service reps."""

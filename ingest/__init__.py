@@ -1,0 +1,1 @@
+"""Receipts come in: the gRPC gateway for tills, validation and the two writes."""

@@ -1,0 +1,1 @@
+"""It is proved: Locust journeys and benchmarks against peers."""

@@ -1,0 +1,1 @@
+"""Receipts are found: Ray Serve deployments over Postgres."""
