@@ -1,0 +1,104 @@
+"""The writes of one group commit: the records of many tills in one transaction, each exactly once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import psycopg
+
+from ingest.records import CustomerRow, Identity, Incoming, ReceiptRow, StorePlace, StoreRow
+from receipts.sql import load_sql
+
+SQL = load_sql("ingest", "records")
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+class Written(NamedTuple):
+    """How many records of a group were new, and how many of those were refused."""
+
+    new: int
+    refused: int
+
+
+async def record_group(connection: Connection, group: Iterable[Incoming]) -> Written:
+    """Write a group in the connection's transaction; what was received before changes nothing.
+
+    The outbox gets one row for each new payload, in the order of the group.
+    """
+    first: dict[Identity, Incoming] = {}
+    for record in group:
+        first.setdefault(record.identity, record)
+    records = list(first.values())
+    news = await _record_stores(connection, [r for r in records if isinstance(r.row, StoreRow)])
+    news |= await _record_customers(connection, [r for r in records if isinstance(r.row, CustomerRow)])
+    news |= await _record_receipts(connection, [r for r in records if isinstance(r.row, ReceiptRow)])
+    news |= await _record_refusals(connection, [r for r in records if r.row is None])
+    new = [record.bronze for record in records if record.identity in news]
+    if new:
+        await connection.execute(SQL["record_outbox"], _columns(new))
+    return Written(len(new), sum(row.refusal is not None for row in new))
+
+
+async def list_stores(connection: Connection) -> dict[int, StorePlace]:
+    """Return the region and time zone of every store."""
+    rows = await (await connection.execute(SQL["list_stores"])).fetchall()
+    return {store_id: StorePlace(region_id, time_zone) for store_id, region_id, time_zone in rows}
+
+
+async def _record_stores(connection: Connection, records: Sequence[Incoming]) -> set[Identity]:
+    news: set[Identity] = set()
+    for versions in _rounds(records):
+        rows = await _fetch(connection, "record_stores", [r.row for r in versions.values()])
+        news |= {versions[key].identity for (key,) in rows}
+    return news
+
+
+async def _record_customers(connection: Connection, records: Sequence[Incoming]) -> set[Identity]:
+    news: set[Identity] = set()
+    for versions in _rounds(records):
+        rows = await _fetch(connection, "record_customers", [r.row for r in versions.values()])
+        news |= {versions[key].identity for (key,) in rows}
+    return news
+
+
+async def _record_receipts(connection: Connection, records: Sequence[Incoming]) -> set[Identity]:
+    """Insert first versions, then note as corrections what is neither new nor a repeat."""
+    if not records:
+        return set()
+    versions = next(_rounds(records))
+    rows = await _fetch(connection, "record_receipts", [r.row for r in versions.values()])
+    news = {versions[key].identity for (key,) in rows}
+    others = {(r.bronze.record_key, r.bronze.payload_digest): r for r in records if r.identity not in news}
+    if others:
+        found = await _fetch(connection, "record_corrections", [r.row for r in others.values()])
+        news |= {others[key, digest].identity for key, digest in found}
+    return news
+
+
+async def _record_refusals(connection: Connection, records: Sequence[Incoming]) -> set[Identity]:
+    rows = await _fetch(connection, "record_refusals", [r.bronze for r in records])
+    return {(table, digest, True) for table, digest in rows}
+
+
+def _rounds(records: Sequence[Incoming]) -> Iterator[dict[str | None, Incoming]]:
+    """Part records so that each key occurs once in a round: a statement cannot touch a row twice."""
+    rest = records
+    while rest:
+        versions: dict[str | None, Incoming] = {}
+        for record in rest:
+            versions.setdefault(record.bronze.record_key, record)
+        yield versions
+        rest = [record for record in rest if versions[record.bronze.record_key] is not record]
+
+
+async def _fetch(connection: Connection, block: str, rows: Sequence[Any]) -> list[tuple[Any, ...]]:
+    if not rows:
+        return []
+    cursor = await connection.execute(SQL[block], _columns(rows), prepare=True)
+    return await cursor.fetchall()
+
+
+def _columns(rows: Sequence[Any]) -> dict[str, list[Any]]:
+    """Turn named tuples into one array for each field."""
+    return {name: list(column) for name, column in zip(rows[0]._fields, zip(*rows, strict=True), strict=True)}

@@ -1,0 +1,126 @@
+-- What a group commit writes. Every statement takes columns as arrays, one element per record, and holds each key once.
+
+-- name: record_stores
+-- Upsert stores and the names of their regions; answers the stores that are new or changed.
+WITH sent AS (
+    SELECT *
+    FROM unnest(
+        %(store_id)s::integer[], %(region_id)s::smallint[], %(region)s::text[], %(name)s::text[],
+        %(name_norm)s::text[], %(aliases_norm)s::text[], %(time_zone)s::text[], %(document)s::text[],
+        %(payload_digest)s::bytea[]
+    ) AS s (store_id, region_id, region, name, name_norm, aliases_norm, time_zone, document, payload_digest)
+), regions AS (
+    INSERT INTO access.regions AS r (region_id, name)
+    SELECT DISTINCT ON (region_id) region_id, region FROM sent ORDER BY region_id, store_id DESC
+    ON CONFLICT (region_id) DO UPDATE SET name = excluded.name WHERE r.name <> excluded.name
+)
+INSERT INTO retail.stores AS o
+    (store_id, region_id, name, name_norm, aliases_norm, time_zone, document, payload_digest)
+SELECT store_id, region_id, name, name_norm, string_to_array(aliases_norm, E'\n'), time_zone, document, payload_digest
+FROM sent ORDER BY store_id
+ON CONFLICT (store_id) DO UPDATE SET
+    region_id = excluded.region_id, name = excluded.name, name_norm = excluded.name_norm,
+    aliases_norm = excluded.aliases_norm, time_zone = excluded.time_zone, document = excluded.document,
+    payload_digest = excluded.payload_digest
+WHERE o.payload_digest <> excluded.payload_digest
+RETURNING store_id::text AS record_key;
+
+-- name: record_customers
+-- Upsert customers and their contacts; the regions of a known customer stay, because refinement widens them.
+WITH sent AS (
+    SELECT *
+    FROM unnest(
+        %(customer_id)s::text[], %(first_name)s::text[], %(last_name)s::text[], %(name_norm)s::text[],
+        %(email)s::text[], %(email_norm)s::text[], %(email_masked)s::text[], %(phone)s::text[],
+        %(phone_norm)s::text[], %(phone_masked)s::text[], %(address)s::text[], %(city)s::text[],
+        %(customer_since)s::date[], %(home_store_id)s::integer[], %(region_id)s::smallint[],
+        %(payload_digest)s::bytea[]
+    ) AS s (
+        customer_id, first_name, last_name, name_norm, email, email_norm, email_masked, phone, phone_norm,
+        phone_masked, address, city, customer_since, home_store_id, region_id, payload_digest
+    )
+), kept AS (
+    INSERT INTO retail.customers AS c (
+        customer_id, first_name, last_name, name_norm, email_masked, phone_masked, city, customer_since,
+        home_store_id, region_ids, payload_digest
+    )
+    SELECT customer_id, first_name, last_name, name_norm, email_masked, phone_masked, city, customer_since,
+        home_store_id, ARRAY[region_id], payload_digest
+    FROM sent ORDER BY customer_id
+    ON CONFLICT (customer_id) DO UPDATE SET
+        first_name = excluded.first_name, last_name = excluded.last_name, name_norm = excluded.name_norm,
+        email_masked = excluded.email_masked, phone_masked = excluded.phone_masked, city = excluded.city,
+        customer_since = excluded.customer_since, home_store_id = excluded.home_store_id,
+        payload_digest = excluded.payload_digest
+    WHERE c.payload_digest <> excluded.payload_digest
+    RETURNING customer_id
+)
+INSERT INTO retail.customer_contacts (customer_id, email, email_norm, phone, phone_norm, address)
+SELECT customer_id, email, email_norm, phone, phone_norm, address FROM sent JOIN kept USING (customer_id)
+ON CONFLICT (customer_id) DO UPDATE SET
+    email = excluded.email, email_norm = excluded.email_norm, phone = excluded.phone,
+    phone_norm = excluded.phone_norm, address = excluded.address
+RETURNING customer_id AS record_key;
+
+-- name: record_receipts
+-- Insert receipts that are not there yet; answers those. In the order of their keys, so that two gateways never deadlock.
+INSERT INTO retail.receipts (
+    receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
+    card_last4, skus, document, payload_digest, first_digest, received_at
+)
+SELECT
+    receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
+    string_to_array(card_last4, ','), string_to_array(skus, ','), document, payload_digest, payload_digest, received_at
+FROM unnest(
+    %(receipt_id)s::text[], %(store_id)s::integer[], %(region_id)s::smallint[], %(receipt_type)s::text[],
+    %(purchased_at)s::timestamptz[], %(purchased_on)s::date[], %(customer_id)s::text[], %(total_cents)s::bigint[],
+    %(card_last4)s::text[], %(skus)s::text[], %(document)s::text[], %(payload_digest)s::bytea[],
+    %(received_at)s::timestamptz[]
+) AS s (
+    receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
+    card_last4, skus, document, payload_digest, received_at
+)
+ORDER BY receipt_id
+ON CONFLICT (receipt_id) DO NOTHING
+RETURNING receipt_id AS record_key;
+
+-- name: record_corrections
+-- Note versions of receipts that came after the first; answers those not seen before. A statement of its own, because
+-- only a new snapshot shows what a concurrent gateway inserted.
+INSERT INTO ingest.corrections (receipt_id, payload_digest, received_at)
+SELECT s.receipt_id, s.payload_digest, s.received_at
+FROM unnest(%(receipt_id)s::text[], %(payload_digest)s::bytea[], %(received_at)s::timestamptz[])
+    AS s (receipt_id, payload_digest, received_at)
+JOIN retail.receipts r USING (receipt_id)
+WHERE r.first_digest <> s.payload_digest
+ORDER BY s.receipt_id, s.payload_digest
+ON CONFLICT DO NOTHING
+RETURNING receipt_id AS record_key, payload_digest;
+
+-- name: record_refusals
+-- Hold refused payloads; answers those not held before.
+INSERT INTO ingest.quarantine (bronze_table, received_at, source, reason, payload, payload_digest)
+SELECT *
+FROM unnest(
+    %(bronze_table)s::text[], %(received_at)s::timestamptz[], %(source)s::text[], %(refusal)s::text[],
+    %(payload)s::text[], %(payload_digest)s::bytea[]
+) AS s (bronze_table, received_at, source, reason, payload, payload_digest)
+ORDER BY bronze_table, payload_digest
+ON CONFLICT (bronze_table, payload_digest) DO NOTHING
+RETURNING bronze_table, payload_digest;
+
+-- name: record_outbox
+-- Queue payloads for Bronze in the order they were received.
+INSERT INTO ingest.outbox (bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal)
+SELECT bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal
+FROM unnest(
+    %(bronze_table)s::text[], %(record_key)s::text[], %(store_id)s::integer[], %(received_at)s::timestamptz[],
+    %(source)s::text[], %(payload_digest)s::bytea[], %(payload)s::text[], %(refusal)s::text[]
+) WITH ORDINALITY AS s (
+    bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal, position
+)
+ORDER BY position;
+
+-- name: list_stores
+-- The region and time zone of every store.
+SELECT store_id, region_id, time_zone FROM retail.stores;

@@ -1,0 +1,99 @@
+"""Why a record is refused, said in one sentence that repeats nothing of the record but the names of its fields.
+
+Where full card numbers are looked for (PCI DSS 3.4):
+- in text that people or tills type (descriptions, names, addresses, operator, card brand ...): 13 to 19 digits that
+  pass the Luhn check, also with separators;
+- in identifiers (sku, customer_id, phone): 15 to 19 digits, because a GTIN has up to 14 and one in ten passes the Luhn
+  check by chance;
+- nowhere in receipt ids, money, dates and numbers: their own formats keep card numbers out.
+A payload that does not fit its model has no fields to tell apart: every card number is destroyed in its whole text.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+import orjson
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from receipts.card_numbers import contains_card_number, destroy_card_numbers
+from receipts.models import Customer, Receipt, Store
+
+_GTIN_DIGITS = 14
+_LONGEST_PATH = 80  # characters: a path is made of the sender's keys, which may be anything
+_HINTS = {
+    "extra_forbidden": "is not a field of this record",
+    "missing": "is required",
+    "json_invalid": "The record is not valid JSON",
+}
+
+
+def sentence(error: ValidationError) -> str:
+    """Return what the first problem is, and how many more there are; no value of the record is repeated."""
+    details = error.errors(include_url=False, include_input=False, include_context=False)
+    first = _describe(details[0])
+    more = f" ({len(details) - 1} more wrong)" if len(details) > 1 else ""
+    return destroy_card_numbers(f"{first}{more}.")
+
+
+def card_number_field(model: Receipt | Customer | Store) -> str | None:
+    """Return the first field that holds a full card number, if one does."""
+    if isinstance(model, Receipt):
+        return _receipt_field(model)
+    texts = model.model_dump(mode="json", include=_PERSONAL if isinstance(model, Customer) else _PLACE)
+    for name, value in texts.items():
+        text = " | ".join(value) if isinstance(value, list) else str(value)
+        if _holds_number(text, identifier=name in _IDENTIFIERS):
+            return name
+    return None
+
+
+def scrub(payload: bytes) -> str:
+    """Return a refused payload as text that can be stored: no card number and no NUL character in it.
+
+    JSON is rendered anew first, so that digits written as escapes are seen; other bytes are read as UTF-8.
+    """
+    try:
+        text = orjson.dumps(orjson.loads(payload)).decode()
+    except orjson.JSONDecodeError:
+        text = payload.decode("utf-8", errors="replace")
+    folded = unicodedata.normalize("NFKC", text)
+    if not text.isascii() and contains_card_number(folded):  # digits of another script or width
+        text = folded
+    return destroy_card_numbers(text.replace("\x00", "\ufffd"))
+
+
+_PERSONAL = {"customer_id", "first_name", "last_name", "email", "phone", "street", "city", "state", "postal_code"}
+_PLACE = {"name", "aliases", "street", "city", "state", "postal_code", "phone", "region"}
+_IDENTIFIERS = {"customer_id", "phone"}
+
+
+def _receipt_field(receipt: Receipt) -> str | None:
+    if _holds_number(receipt.operator_id or ""):
+        return "operator_id"
+    if _holds_number(receipt.customer_id or "", identifier=True):
+        return "customer_id"
+    for i, tender in enumerate(receipt.tenders):
+        if _holds_number(tender.card_brand or ""):
+            return f"tenders.{i}.card_brand"
+    for i, line in enumerate(receipt.lines):
+        if _holds_number(f"{line.description} | {line.department} | {line.category} | {line.unit}"):
+            return f"lines.{i}.description"
+        if len(line.sku) > _GTIN_DIGITS and _holds_number(line.sku, identifier=True):
+            return f"lines.{i}.sku"
+    return None
+
+
+def _holds_number(text: str, *, identifier: bool = False) -> bool:
+    if sum(map(str.isdigit, text)) < (_GTIN_DIGITS + 1 if identifier else 13):
+        return False
+    return contains_card_number(text if text.isascii() else unicodedata.normalize("NFKC", text))
+
+
+def _describe(detail: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in detail["loc"])[:_LONGEST_PATH]
+    hint = _HINTS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
+    if detail["type"] == "json_invalid":
+        return hint
+    return f"{path}: {hint}" if path else hint

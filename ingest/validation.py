@@ -1,0 +1,110 @@
+"""From the bytes a till sent to a record to store, or to a refusal with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from ingest import refusals
+from ingest.columns import customer_row, receipt_row, store_row
+from ingest.records import Incoming, OutboxRow, StorePlace
+from receipts import bronze
+from receipts.models import Customer, Receipt, Store
+
+_MODELS: Mapping[str, type[Receipt | Customer | Store]] = {
+    bronze.RECEIPTS.name: Receipt,
+    bronze.CUSTOMERS.name: Customer,
+    bronze.STORES.name: Store,
+}
+_NUL = "\\u0000"  # how canonical JSON writes the one character that Postgres cannot store
+_YEARS = range(2000, 2100)  # what a receipt id can say; beyond them a till's clock is broken
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where records came from and when; the same for all records of one message."""
+
+    bronze_table: str
+    source: str
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A payload that fits its model; its store has not been looked up yet."""
+
+    model: Receipt | Customer | Store
+    document: str
+
+    @property
+    def needs_store(self) -> int | None:
+        """Return the store that must be known for this record to be accepted."""
+        if isinstance(self.model, Store):
+            return None
+        return self.model.store_id if isinstance(self.model, Receipt) else self.model.home_store_id
+
+
+def parse(payload: bytes, origin: Origin, max_bytes: int) -> Parsed | Incoming:
+    """Read one JSON record; a payload that cannot be accepted comes back as a refused record."""
+    if not payload.strip():
+        return refuse(payload, "The record is empty.", origin)
+    if len(payload) > max_bytes:
+        reason = f"The record has {len(payload)} bytes; at most {max_bytes} are accepted, and only those are held."
+        return refuse(payload[:max_bytes], reason, origin)
+    try:
+        model = _MODELS[origin.bronze_table].model_validate_json(payload)
+    except ValidationError as error:
+        return refuse(payload, refusals.sentence(error), origin)
+    except OverflowError:  # a time so near the ends of the calendar that it has no UTC form
+        return refuse(payload, "purchased_at: expected a time in the years 2000 to 2099.", origin)
+    if isinstance(model, Receipt) and model.purchased_at.year not in _YEARS:
+        return refuse(payload, "purchased_at: expected a time in the years 2000 to 2099.", origin)
+    field = refusals.card_number_field(model)
+    if field is not None:
+        return refuse(payload, f"{field}: holds a full card number, which is never accepted.", origin)
+    document = model.canonical()
+    if _NUL in document:
+        return refuse(payload, "The record holds a NUL character, which cannot be stored.", origin)
+    return Parsed(model, document)
+
+
+def place(parsed: Parsed, stores: Mapping[int, StorePlace], origin: Origin) -> Incoming:
+    """Complete a parsed record with what its store knows; refuse it when its store is not in `stores`."""
+    model, document = parsed.model, parsed.document
+    digest = hashlib.sha256(document.encode()).digest()
+    if isinstance(model, Store):
+        bronze_row = _bronze_row(origin, str(model.store_id), model.store_id, digest, document)
+        return Incoming(bronze_row, store_row(model, document, digest))
+    if isinstance(model, Customer):
+        bronze_row = _bronze_row(origin, model.customer_id, model.home_store_id, digest, document)
+        home = stores.get(model.home_store_id)
+        return (
+            _unknown("home_store_id", bronze_row)
+            if home is None
+            else Incoming(bronze_row, customer_row(model, home, digest))
+        )
+    bronze_row = _bronze_row(origin, model.receipt_id, model.store_id, digest, document)
+    store = stores.get(model.store_id)
+    if store is None:
+        return _unknown("store_id", bronze_row)
+    return Incoming(bronze_row, receipt_row(model, store, document, digest, origin.received_at))
+
+
+def refuse(payload: bytes, reason: str, origin: Origin) -> Incoming:
+    """Return a refused record: its text without card numbers, and why."""
+    text = refusals.scrub(payload)
+    digest = hashlib.sha256(text.encode()).digest()
+    return Incoming(OutboxRow(origin.bronze_table, None, None, origin.received_at, origin.source, digest, text, reason))
+
+
+def _unknown(field: str, row: OutboxRow) -> Incoming:
+    reason = f"{field}: store {row.store_id} is not known; send its store record, then replay this one."
+    return Incoming(row._replace(refusal=reason))
+
+
+def _bronze_row(origin: Origin, key: str, store_id: int, digest: bytes, document: str) -> OutboxRow:
+    return OutboxRow(origin.bronze_table, key, store_id, origin.received_at, origin.source, digest, document, None)
