@@ -3,36 +3,39 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Self, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 PREFIX = "RECEIPTS_"
+EMBEDDED = "embedded"  # the environment that needs nothing but this machine
 ENVIRONMENT_KEY = "RECEIPTS_ENVIRONMENT"
 CONFIG_FILE_KEY = "RECEIPTS_CONFIG_FILE"
 _FILES = Path(__file__).parent / "environments"
 
 
 class SettingsError(Exception):
-    """A setting is wrong: one sentence that names the key, what it held and what is accepted."""
+    """A setting is wrong: one sentence that names the key and what is accepted, never what it held."""
 
 
 class Section(BaseModel):
-    """A frozen group of settings that refuses keys it does not know."""
+    """A frozen group of settings that refuses keys it does not know; its errors never repeat a value."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
 
 
 class DatabaseSettings(Section):
     """Where Postgres is. Without a `dsn` an embedded PostgreSQL 18 runs under `state_dir`."""
 
     dsn: SecretStr | None = None  # a superuser or the database's owner: used by migrations only
-    embedded_port: int = Field(54329, ge=1024, le=65535)
+    embedded_port: int = Field(default=54329, ge=1024, le=65535)
     role_passwords: dict[str, SecretStr] = {}  # per process role; the embedded server's live in state_dir/secrets.json
-    pool_size: int = Field(4, ge=1, le=100)
-    statement_timeout_ms: int = Field(5_000, ge=100)
+    pool_size: int = Field(default=4, ge=1, le=100)
+    statement_timeout_ms: int = Field(default=5_000, ge=100)
 
 
 class LakeSettings(Section):
@@ -46,30 +49,30 @@ class IngestSettings(Section):
     """The gRPC gateway for tills and its drainer."""
 
     host: str = "127.0.0.1"
-    port: int = Field(50061, ge=1024, le=65535)
-    flush_ms: float = Field(2.0, ge=0, le=1_000)
-    batch_records: int = Field(512, ge=1, le=10_000)
-    max_record_bytes: int = Field(1_048_576, ge=1_024)
-    max_unacked_records: int = Field(20_000, ge=1)  # per stream; beyond it the gateway stops reading
-    drain_interval_s: float = Field(1.0, gt=0)
-    drain_records: int = Field(20_000, ge=1)  # most records in one Bronze commit
+    port: int = Field(default=50061, ge=1024, le=65535)
+    flush_ms: float = Field(default=2.0, ge=0, le=1_000)
+    batch_records: int = Field(default=512, ge=1, le=10_000)
+    max_record_bytes: int = Field(default=1_048_576, ge=1_024)
+    max_unacked_records: int = Field(default=20_000, ge=1)  # per stream; beyond it the gateway stops reading
+    drain_interval_s: float = Field(default=1.0, gt=0)
+    drain_records: int = Field(default=20_000, ge=1)  # most records in one Bronze commit
 
 
 class PipelineSettings(Section):
     """Ray Data jobs from Bronze to Gold and the sync back to Postgres."""
 
-    interval_s: float = Field(5.0, gt=0)
-    parallelism: int = Field(2, ge=1)
+    interval_s: float = Field(default=5.0, gt=0)
+    parallelism: int = Field(default=2, ge=1)
 
 
 class ServeSettings(Section):
     """The HTTP front of Ray Serve."""
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=1024, le=65535)
-    min_replicas: int = Field(1, ge=1)
-    max_replicas: int = Field(4, ge=1)
-    max_body_bytes: int = Field(65_536, ge=1_024)
+    port: int = Field(default=8000, ge=1024, le=65535)
+    min_replicas: int = Field(default=1, ge=1)
+    max_replicas: int = Field(default=4, ge=1)
+    max_body_bytes: int = Field(default=65_536, ge=1_024)
 
 
 class AuthSettings(Section):
@@ -77,7 +80,7 @@ class AuthSettings(Section):
 
     issuer: str = "http://127.0.0.1:8000/auth"
     audience: str = "receipts-api"
-    access_token_s: int = Field(3_600, ge=1, le=3_600)
+    access_token_s: int = Field(default=3_600, ge=1, le=3_600)
     development_provider: bool = False  # the built-in identity provider: loopback only
 
 
@@ -85,7 +88,7 @@ class PortalSettings(Section):
     """The Gradio portal."""
 
     host: str = "127.0.0.1"
-    port: int = Field(7860, ge=1024, le=65535)
+    port: int = Field(default=7860, ge=1024, le=65535)
     api_url: str = "http://127.0.0.1:8000"
     public_url: str = "http://127.0.0.1:7860"
     client_id: str = "receipts-portal"
@@ -96,17 +99,26 @@ class RaySettings(Section):
     """The Ray cluster: an address to join, or none to start one node here."""
 
     address: str | None = None
-    port: int = Field(6399, ge=1024, le=65535)
-    num_cpus: int = Field(0, ge=0)  # 0: as many as the machine has
-    object_store_bytes: int = Field(512 * 1024 * 1024, ge=80 * 1024 * 1024)
-    temp_dir: str = "/tmp/receipts-ray"  # short: Ray's sockets live below it and a socket path holds 107 bytes
+    port: int = Field(default=6399, ge=1024, le=65535)
+    num_cpus: int = Field(default=0, ge=0)  # 0: as many as the machine has
+    object_store_bytes: int = Field(default=512 * 1024 * 1024, ge=80 * 1024 * 1024)
+    temp_dir: str = "/tmp/receipts-ray"  # noqa: S108  short: a socket path holds 107 bytes
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine can reach a host."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class Settings(Section):
     """All sections. `environment` names the YAML file the defaults came from."""
 
-    environment: str = "embedded"
-    state_dir: Path = Path("var")
+    environment: str = EMBEDDED
+    # Absolute, because Ray's workers have a working directory of their own.
+    state_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Path("var")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     database: DatabaseSettings = DatabaseSettings()
     lake: LakeSettings = LakeSettings()
@@ -117,40 +129,80 @@ class Settings(Section):
     portal: PortalSettings = PortalSettings()
     ray: RaySettings = RaySettings()
 
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        """Refuse what would open the platform: the provider that signs anyone in belongs on one machine."""
+        if self.auth.development_provider:
+            if self.environment != EMBEDDED:
+                raise ValueError(_refused("development_provider", f"true in the environment {self.environment}"))
+            if not is_loopback(self.serve.host):
+                raise ValueError(_refused("development_provider", f"true while serve.host is {self.serve.host}"))
+        if self.environment != EMBEDDED:
+            if self.database.dsn is None:
+                raise ValueError(f"{PREFIX}DATABASE__DSN is not set, and {self.environment} has no embedded database.")
+            if not self.lake.root:
+                raise ValueError(f"{PREFIX}LAKE__ROOT is not set, and {self.environment} keeps no lake in state_dir.")
+            if not self.auth.issuer.startswith("https://") or self.auth.issuer.endswith(".invalid"):
+                raise ValueError(f"{PREFIX}AUTH__ISSUER must be the https:// address of your identity provider.")
+        return self
+
     @property
     def lake_root(self) -> str:
         """Return the URL or absolute folder that holds the Delta tables."""
-        return self.lake.root or str((self.state_dir / "lake").resolve())
+        root = self.lake.root or str(self.state_dir / "lake")
+        return root if "://" in root else str(Path(root).expanduser().absolute())
 
 
-def load_settings(environ: dict[str, str] | None = None) -> Settings:
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read settings: the environment's YAML file, then `RECEIPTS_<SECTION>__<KEY>` variables on top.
 
     `RECEIPTS_ENVIRONMENT` names a file in `configs/environments/` (default `embedded`) and
     `RECEIPTS_CONFIG_FILE` a YAML file of your own. Raises SettingsError on an unknown key or a bad value.
     """
     env = dict(os.environ if environ is None else environ)
-    name = env.pop(ENVIRONMENT_KEY, "embedded")
+    name = env.pop(ENVIRONMENT_KEY, EMBEDDED)
     own = env.pop(CONFIG_FILE_KEY, "")
-    tree = _read_yaml(_FILES / f"{name}.yaml", name)
+    known = sorted(path.stem for path in _FILES.glob("*.yaml"))
+    if name not in known:
+        raise SettingsError(f"{ENVIRONMENT_KEY}={name} is not an environment; known: {', '.join(known)}.")
+    tree = _read_yaml(_FILES / f"{name}.yaml")
     if own:
-        _merge(tree, _read_yaml(Path(own), own))
+        _merge(tree, _read_yaml(Path(own)))
     for key, value in sorted(env.items()):
         if key.startswith(PREFIX):
             _put(tree, key, value)
+    _follow_ports(tree)
     try:
         return Settings.model_validate({**tree, "environment": name})
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
 
 
-def _read_yaml(path: Path, name: str) -> dict[str, object]:
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in _FILES.glob("*.yaml")))
-        raise SettingsError(f"{ENVIRONMENT_KEY}={name} has no settings file {path}; known environments: {known}.")
-    loaded = yaml.safe_load(path.read_text()) or {}
+def _follow_ports(tree: dict[str, object]) -> None:
+    """Let the loopback addresses that name a port follow that port, unless they are set themselves."""
+    sections = {name: tree.setdefault(name, {}) for name in ("serve", "auth", "portal")}
+    serve, auth, portal = (section if isinstance(section, dict) else {} for section in sections.values())
+    if "port" in serve:
+        auth.setdefault("issuer", f"http://127.0.0.1:{serve['port']}/auth")
+        portal.setdefault("api_url", f"http://127.0.0.1:{serve['port']}")
+    if "port" in portal:
+        portal.setdefault("public_url", f"http://127.0.0.1:{portal['port']}")
+
+
+def _refused(key: str, why: str) -> str:
+    return f"{PREFIX}AUTH__{key.upper()} is {why}; it signs anyone in and is for the embedded loopback platform only."
+
+
+def _read_yaml(path: Path) -> dict[str, object]:
+    try:
+        loaded = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"The settings file {path} ({CONFIG_FILE_KEY}) cannot be read.") from None
+    except yaml.YAMLError as error:  # its own message quotes the line, which may hold a secret
+        line = error.problem_mark.line + 1 if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark else 1
+        raise SettingsError(f"The settings file {path} is not valid YAML at line {line}.") from None
     if not isinstance(loaded, dict):
-        raise SettingsError(f"{path} must hold a mapping of settings sections.")
+        raise SettingsError(f"The settings file {path} must hold a mapping of settings sections.")
     return loaded
 
 
@@ -172,25 +224,47 @@ def _put(tree: dict[str, object], key: str, value: str) -> None:
         if not isinstance(below, dict):
             raise SettingsError(f"{key} reaches below {part}, which is a single value.")
         node = below
-    node[parts[-1]] = yaml.safe_load(value) if value[:1] in "{[" else value
+    node[parts[-1]] = _read_mapping(key, value) if _is_mapping(parts) else value
+
+
+def _read_mapping(key: str, value: str) -> object:
+    try:
+        loaded = yaml.safe_load(value)
+    except yaml.YAMLError:
+        loaded = None
+    if not isinstance(loaded, dict):
+        raise SettingsError(f'{key} must be a mapping such as {{"name": "value"}}.')
+    return loaded
+
+
+def _is_mapping(path: list[str]) -> bool:
+    """Say whether a setting is a whole mapping, written as JSON or YAML; every other value is taken as it stands."""
+    model = _section(path[:-1])
+    return bool(
+        model and path[-1] in model.model_fields and get_origin(model.model_fields[path[-1]].annotation) is dict
+    )
 
 
 def _sentence(error: ValidationError) -> str:
-    """Say what the first wrong key is, as the user would set it, without its value if that is secret."""
+    """Say what the first wrong key is, as the user would set it, never with its value: it may be secret."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     path = [str(part) for part in first["loc"]]
+    if not path:
+        return first["msg"].removeprefix("Value error, ")
     key = PREFIX + "__".join(path).upper()
     more = f" ({error.error_count() - 1} more wrong)" if error.error_count() > 1 else ""
     if first["type"] == "extra_forbidden":
-        return f"{key} is not a setting; known here: {', '.join(_known(path[:-1]))}{more}."
+        section = _section(path[:-1])
+        known = sorted(section.model_fields) if section else []
+        return f"{key} is not a setting; known here: {', '.join(known)}{more}."
     return f"{key} is wrong: {first['msg']}{more}."
 
 
-def _known(path: list[str]) -> list[str]:
+def _section(path: list[str]) -> type[BaseModel] | None:
     model: type[BaseModel] = Settings
     for part in path:
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
+            return None
         model = annotation
-    return sorted(model.model_fields)
+    return model

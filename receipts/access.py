@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from receipts.errors import Forbidden
@@ -44,7 +45,7 @@ _REP = {
 }
 _SUPERVISOR = _REP | {Permission.REVEAL_CONTACTS, Permission.EXPORT_RECEIPTS, Permission.FLAG_FRAUD}
 
-PERMISSIONS: dict[Role, frozenset[Permission]] = {
+PERMISSIONS: Mapping[Role, frozenset[Permission]] = {
     Role.CS_REP: frozenset(_REP),
     Role.SUPERVISOR: frozenset(_SUPERVISOR),
     Role.FRAUD_TEAM: frozenset(_SUPERVISOR | {Permission.READ_FRAUD_PATTERNS}),
@@ -60,7 +61,7 @@ class Principal:
 
     principal_id: str
     role: Role
-    scope_id: str
+    scope_id: str = field(repr=False)  # a handle opens regions to whoever presents it: not for logs
     session_id: str = ""
 
 

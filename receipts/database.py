@@ -28,11 +28,13 @@ class DatabaseRole(StrEnum):
 def conninfo(settings: Settings, role: DatabaseRole, options: Mapping[str, str | int] | None = None) -> str:
     """Return the connection string of a process role, for the embedded server or the one `database.dsn` names.
 
-    Raises SettingsError when the role's password is not known.
+    Raises SettingsError when the role's password is not known or the dsn is none.
     """
-    parts: dict[str, object] = {"host": "127.0.0.1", "port": settings.database.embedded_port, "dbname": DATABASE}
-    if settings.database.dsn is not None:
-        parts = dict(conninfo_to_dict(settings.database.dsn.get_secret_value()))
+    parts: dict[str, str | int] = {"dbname": DATABASE}
+    if settings.database.dsn is None:
+        parts |= {"host": "127.0.0.1", "port": settings.database.embedded_port}
+    else:
+        parts |= _dsn_parts(settings.database.dsn.get_secret_value())
     parts |= {"user": role.value, "password": _password(settings, role), "application_name": role.value}
     return make_conninfo("", **{**parts, **(options or {})})
 
@@ -52,6 +54,15 @@ def open_pool(settings: Settings, role: DatabaseRole, size: int | None = None) -
         open=False,
         name=role.value,
     )
+
+
+def _dsn_parts(dsn: str) -> dict[str, str | int]:
+    try:
+        return {key: value for key, value in conninfo_to_dict(dsn).items() if value is not None}
+    except psycopg.ProgrammingError:  # libpq's message repeats pieces of the string, so possibly the password
+        raise SettingsError(
+            "RECEIPTS_DATABASE__DSN is no connection string; expected postgresql://user:password@host:port/database."
+        ) from None
 
 
 def _password(settings: Settings, role: DatabaseRole) -> str:

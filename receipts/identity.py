@@ -41,7 +41,7 @@ def receipt_id(key: NaturalKey) -> str:
 def parse_receipt_id(text: str) -> str:
     """Return the canonical 22 digits of an id as typed or scanned; spaces and dashes are allowed.
 
-    Raises InvalidInput naming `receipt_id` for a wrong length, a non-digit, an impossible date or check digits.
+    Raises InvalidInput naming `receipt_id` for a wrong length, a non-digit, an impossible part or check digits.
     """
     digits = _SEPARATORS.sub("", text.strip())
     if not (len(digits) == DIGITS and digits.isascii() and digits.isdigit()):
@@ -49,9 +49,13 @@ def parse_receipt_id(text: str) -> str:
     if int(digits) % 97 != 1:
         raise InvalidInput("receipt_id", f"check digits do not match: was a digit misread? Expected {ACCEPTED}")
     try:
-        natural_key(digits)
+        derived = receipt_id(natural_key(digits))
     except ValueError:
         raise InvalidInput("receipt_id", f"the first six digits are no date; expected {ACCEPTED}") from None
+    except InvalidInput as error:
+        raise InvalidInput("receipt_id", f"its {error}; expected {ACCEPTED}") from None
+    if derived != digits:  # 00, 01 and 99 stand for the same remainder as 97, 98 and 02: one receipt, one id
+        raise InvalidInput("receipt_id", f"check digits do not match: was a digit misread? Expected {ACCEPTED}")
     return digits
 
 

@@ -35,7 +35,7 @@ class Lake:
     """The root of all tables and the options of its object store."""
 
     root: str
-    storage_options: Mapping[str, str] = field(default_factory=dict)
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)  # holds the store's secrets
 
     def uri(self, name: str) -> str:
         """Return where a table lives: `<root>/<layer>/<table>`."""

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+from typing_extensions import override  # typing has it from 3.12 on
 
 from receipts.errors import InvalidInput
 from receipts.identity import MAX_REGISTER, MAX_SEQUENCE, MAX_STORE, NaturalKey, parse_receipt_id, receipt_id
@@ -16,17 +28,50 @@ from receipts.money import EXPONENTS
 MAX_CENTS = 10**11  # a billion dollars: beyond it a till is broken
 MAX_LINES = 2_000
 
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_YEARS = range(2000, 2100)  # what an id can say; it also keeps every date within what Postgres and Parquet hold
+
+
+def _written_day(value: object) -> object:
+    """Refuse what pydantic would read as seconds since 1970: a till that sends 20261117 means a day."""
+    if isinstance(value, datetime) or not (isinstance(value, date) or _DAY.fullmatch(str(value))):
+        raise ValueError("expected a day written YYYY-MM-DD")
+    return value
+
+
+def _written_instant(value: object) -> object:
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _DAY.match(value)):
+        raise ValueError("expected an instant such as 2026-11-17T18:05:00-05:00")
+    return value
+
+
+def _sane_day(value: date) -> date:
+    if value.year not in _YEARS:
+        raise ValueError(f"the year is not between {_YEARS[0]} and {_YEARS[-1]}")
+    return value
+
+
+def _utc(value: datetime) -> datetime:
+    _sane_day(value)  # first: the conversion overflows at the ends of the calendar
+    return value.astimezone(UTC)
+
+
+# No control characters: Postgres refuses NUL, and a receipt is one line per line.
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+
 Cents = Annotated[int, Field(ge=-MAX_CENTS, le=MAX_CENTS, strict=True)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(pattern=_PRINTABLE)]
+Name = Annotated[Text, Field(min_length=1, max_length=200)]
 CustomerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
 Sku = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
-Instant = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+Day = Annotated[date, BeforeValidator(_written_day), AfterValidator(_sane_day)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_written_instant), AfterValidator(_utc)]
 
 
 class Record(BaseModel):
-    """A frozen record that refuses fields it does not know."""
+    """A frozen record that refuses fields it does not know. Its errors never repeat what was sent."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, hide_input_in_errors=True)
 
     def canonical(self) -> str:
         """Return the one JSON rendering: what is digested, kept in Bronze and answered to a lookup."""
@@ -58,13 +103,13 @@ class TenderType(StrEnum):
 class Line(Record):
     """One line item. `amount_cents` is what it cost after its discount and before tax."""
 
-    line_number: int = Field(ge=1, le=MAX_LINES)
+    line_number: int = Field(ge=1, le=MAX_LINES, strict=True)
     sku: Sku
     description: Name
-    department: str = Field("", max_length=100)
-    category: str = Field("", max_length=100)
-    quantity: float = Field(ge=-1_000_000, le=1_000_000, allow_inf_nan=False)
-    unit: str = Field("ea", max_length=10)
+    department: Text = Field(default="", max_length=100)
+    category: Text = Field(default="", max_length=100)
+    quantity: float = Field(ge=-1_000_000, le=1_000_000, allow_inf_nan=False, strict=True)
+    unit: Text = Field(default="ea", max_length=10)
     unit_price_cents: Cents
     discount_cents: Cents = 0
     tax_cents: Cents = 0
@@ -76,8 +121,8 @@ class Tender(Record):
 
     tender_type: TenderType
     amount_cents: Cents
-    card_brand: str | None = Field(None, max_length=30)
-    card_last4: str | None = Field(None, pattern=r"^[0-9]{4}$")
+    card_brand: Text | None = Field(default=None, max_length=30)
+    card_last4: str | None = Field(default=None, pattern=r"^[0-9]{4}$")
 
 
 class Receipt(Record):
@@ -91,10 +136,10 @@ class Receipt(Record):
     receipt_type: ReceiptType
     store_id: int = Field(ge=1, le=MAX_STORE, strict=True)
     register_id: int = Field(ge=1, le=MAX_REGISTER, strict=True)
-    business_date: date
+    business_date: Day
     sequence_number: int = Field(ge=1, le=MAX_SEQUENCE, strict=True)
     purchased_at: Instant
-    operator_id: str | None = Field(None, max_length=40)
+    operator_id: Text | None = Field(default=None, max_length=40)
     customer_id: CustomerId | None = None
     currency: str = "USD"
     lines: tuple[Line, ...] = Field(min_length=1, max_length=MAX_LINES)
@@ -109,7 +154,7 @@ class Receipt(Record):
     @classmethod
     def _known_currency(cls, value: str) -> str:
         if value not in EXPONENTS:
-            raise ValueError(f"{value[:10]} is not one of {', '.join(sorted(EXPONENTS))}")
+            raise ValueError(f"expected one of {', '.join(sorted(EXPONENTS))}")
         return value
 
     @field_validator("original_receipt_id")
@@ -131,6 +176,8 @@ class Receipt(Record):
         if self.receipt_id not in ("", derived):
             raise ValueError(f"receipt_id does not belong to this natural key, whose id is {derived}")
         object.__setattr__(self, "receipt_id", derived)  # frozen for everyone else; this completes construction
+        if len({line.line_number for line in self.lines}) != len(self.lines):
+            raise ValueError("two lines have the same line_number")
         lines = sum(line.amount_cents for line in self.lines)
         if lines != self.subtotal_cents:
             raise ValueError(f"subtotal_cents is {self.subtotal_cents}, but the lines add up to {lines}")
@@ -152,12 +199,12 @@ class Store(Record):
 
     store_id: int = Field(ge=1, le=MAX_STORE, strict=True)
     name: Name
-    aliases: tuple[Name, ...] = ()
-    street: str = Field(max_length=200)
+    aliases: tuple[Name, ...] = Field(default=(), max_length=50)
+    street: Text = Field(max_length=200)
     city: Name
-    state: str = Field(max_length=40)
-    postal_code: str = Field(max_length=12)
-    phone: str = Field("", max_length=30)
+    state: Text = Field(max_length=40)
+    postal_code: Text = Field(max_length=12)
+    phone: Text = Field(default="", max_length=30)
     time_zone: str
     region_id: int = Field(ge=1, le=32_000, strict=True)
     region: Name
@@ -177,16 +224,20 @@ class Store(Record):
 
 
 class Customer(Record):
-    """A loyalty customer. Contact data is personal: it is stored apart and shown masked."""
+    """A loyalty customer. Contact data is personal: it is stored apart and shown masked, and stays out of `repr`."""
 
     customer_id: CustomerId
     first_name: Name
     last_name: Name
-    email: str = Field("", max_length=200)
-    phone: str = Field("", max_length=30)
-    street: str = Field("", max_length=200)
-    city: str = Field("", max_length=100)
-    state: str = Field("", max_length=40)
-    postal_code: str = Field("", max_length=12)
-    customer_since: date
+    email: Text = Field(default="", max_length=200)
+    phone: Text = Field(default="", max_length=30)
+    street: Text = Field(default="", max_length=200)
+    city: Text = Field(default="", max_length=100)
+    state: Text = Field(default="", max_length=40)
+    postal_code: Text = Field(default="", max_length=12)
+    customer_since: Day
     home_store_id: int = Field(ge=1, le=MAX_STORE, strict=True)
+
+    @override
+    def __repr_args__(self) -> Iterator[tuple[str, str]]:
+        yield "customer_id", self.customer_id

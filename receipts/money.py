@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 
 from receipts.errors import InvalidInput
 
@@ -18,7 +18,7 @@ def to_cents(amount: str | Decimal | float, currency: str = "USD") -> int:
     try:
         value = Decimal(str(amount)).scaleb(EXPONENTS[currency])
         return int(value.quantize(Decimal(1), rounding=ROUND_HALF_UP))
-    except (InvalidOperation, ValueError, OverflowError):
+    except (ArithmeticError, ValueError):  # decimal's own overflow is no OverflowError
         raise InvalidInput("amount", "expected a decimal number such as 12.99") from None
     except KeyError:
         raise InvalidInput("currency", f"{currency} is not one of {', '.join(sorted(EXPONENTS))}") from None

@@ -7,7 +7,11 @@ from importlib import resources
 from typing import LiteralString, cast
 
 _NAME = re.compile(r"^-- name: (?P<name>[a-z][a-z0-9_]*)\s*$", re.MULTILINE)
-_COMMENT = re.compile(r"--[^\n]*")
+# Quoted text stays as it is; what is not quoted loses its comments and line breaks.
+_QUOTED = r"(?P<quoted>'(?:[^']|'')*'|\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)"
+_COMMENT = re.compile(rf"{_QUOTED}|--[^\n]*", re.DOTALL)
+_SPACES = re.compile(rf"{_QUOTED}|\s+", re.DOTALL)
+_SEMICOLON = re.compile(rf"{_QUOTED}|;", re.DOTALL)
 
 
 class SqlFileError(Exception):
@@ -25,7 +29,8 @@ def load_sql(package: str, name: str) -> SqlBlocks:
     """Return the blocks of `<package>/<name>.sql`, each prefixed `/* name.block */` for slow-query logs.
 
     A block starts with `-- name: find_receipt` and ends with a semicolon. Comments are stripped, because a
-    percent sign in one breaks psycopg's placeholders. Raises SqlFileError on a duplicate or unfinished block.
+    percent sign in one breaks psycopg's placeholders. Raises SqlFileError on a duplicate or unfinished block and
+    on one that holds two statements, as a block with a misspelt `-- name:` line after it would.
     """
     text = resources.files(package).joinpath(f"{name}.sql").read_text(encoding="utf-8")
     return parse_sql(text, name)
@@ -40,11 +45,14 @@ def parse_sql(text: str, name: str) -> SqlBlocks:
     for i, start in enumerate(starts):
         end = starts[i + 1].start() if i + 1 < len(starts) else len(text)
         block = start["name"]
-        body = " ".join(_COMMENT.sub("", text[start.end() : end]).split())
+        body = _COMMENT.sub(lambda found: found["quoted"] or "", text[start.end() : end])
+        body = _SPACES.sub(lambda found: found["quoted"] or " ", body).strip()
         if block in blocks:
             raise SqlFileError(f"{name}.sql has two blocks named {block}")
         if not body.endswith(";"):
             raise SqlFileError(f"{name}.sql: the block {block} does not end with a semicolon")
+        if sum(found["quoted"] is None for found in _SEMICOLON.finditer(body)) > 1:
+            raise SqlFileError(f"{name}.sql: the block {block} holds more than one statement")
         # Text of our own files, never of users: safe to treat as literal.
-        blocks[block] = cast(LiteralString, f"/* {name}.{block} */ {body[:-1]}")
+        blocks[block] = cast("LiteralString", f"/* {name}.{block} */ {body[:-1]}")
     return blocks

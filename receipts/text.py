@@ -5,16 +5,24 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_NOT_WORD = re.compile(r"[^0-9a-z%&]+")
-_APOSTROPHE = re.compile(r"['’`]")
-_NOT_DIGIT = re.compile(r"\D+")
+_NOT_WORD = re.compile(r"[^\w%&]+|_+")
+_NOT_DIGIT = re.compile(r"[^0-9]+")
+# What Unicode does not decompose: marks and apostrophes go, ligatures and barred letters become plain ones.
+_PLAIN = str.maketrans(
+    dict.fromkeys("™℠®©'’‘ʼ`´′", "")
+    | {"æ": "ae", "Æ": "ae", "œ": "oe", "Œ": "oe", "ø": "o", "Ø": "o", "ł": "l", "Ł": "l"}
+    | {"đ": "d", "Đ": "d", "ð": "d", "Ð": "d", "þ": "th", "Þ": "th", "ı": "i"}
+)
 
 
 def normalise(text: str) -> str:
-    """Return lower-case words parted by single spaces, without accents or punctuation; idempotent."""
-    plain = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(c for c in plain if not unicodedata.combining(c))
-    return _NOT_WORD.sub(" ", _APOSTROPHE.sub("", plain)).strip()
+    """Return lower-case words parted by single spaces, without accents or punctuation; idempotent.
+
+    Letters and digits of every script stay, so that a name in Cyrillic can be found by that name.
+    """
+    folded = unicodedata.normalize("NFKD", text.translate(_PLAIN)).casefold()  # NFKD first: it can bring capitals
+    decomposed = unicodedata.normalize("NFKD", folded.translate(_PLAIN))  # and casefold can bring accents and marks
+    return _NOT_WORD.sub(" ", "".join(c for c in decomposed if not unicodedata.combining(c))).strip()
 
 
 def normalise_email(text: str) -> str:
@@ -24,5 +32,5 @@ def normalise_email(text: str) -> str:
 
 def normalise_phone(text: str) -> str:
     """Return the digits of a phone number, without the North American country code."""
-    digits = _NOT_DIGIT.sub("", text)
+    digits = _NOT_DIGIT.sub("", unicodedata.normalize("NFKC", text))
     return digits[1:] if len(digits) == 11 and digits.startswith("1") else digits
