@@ -1,0 +1,69 @@
+"""The factory of every HTTP API here: an ordinary function that returns an ASGI application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import NoReturn
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+
+from serve_apps.audit import AuditTrail
+from serve_apps.authentication import Authentication
+from serve_apps.frame import BodyLimit, Frame
+from serve_apps.serving import ServingContext, opened
+
+# Anything a capability keeps open while its replica lives; entered after the pools are open.
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def build_api(
+    title: str,
+    context: ServingContext,
+    routers: Iterable[APIRouter],
+    *,
+    lifespan: Lifespan | None = None,
+    public: bool = False,
+    purpose: str = "customer_service",
+) -> FastAPI:
+    """Return the application of one capability: framed, audited, authenticated, limited, in this order.
+
+    Its pools open in the lifespan, so in the loop of the replica that runs it; handlers get them as `Serving`.
+    `public` leaves out authentication: for sign-in alone. `lifespan` opens what the capability itself needs.
+    """
+    middleware = [
+        Middleware(Frame),
+        Middleware(AuditTrail, writer=context.audit, purpose=purpose),
+        *([] if public else [Middleware(Authentication, tokens=context.tokens)]),
+        Middleware(BodyLimit, max_bytes=context.settings.serve.max_body_bytes),
+    ]
+
+    @asynccontextmanager
+    async def whole_life(app: FastAPI) -> AsyncGenerator[None, None]:
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(opened(context))
+            if lifespan is not None:
+                await stack.enter_async_context(lifespan(app))
+            yield
+
+    app = FastAPI(
+        title=title,
+        openapi_url=None,  # served to nobody at run time; `app.openapi()` writes the document
+        redirect_slashes=False,  # a redirect would echo the Host header
+        middleware=middleware,
+        exception_handlers={RequestValidationError: _pass_on, HTTPException: _pass_on},
+        lifespan=whole_life,
+    )
+    app.state.context = context
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def _pass_on(_request: Request, error: Exception) -> NoReturn:
+    """Leave every error to the audit trail's middleware, the one place that answers them."""
+    raise error

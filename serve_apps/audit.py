@@ -1,0 +1,99 @@
+"""No answer leaves before its audit event is durable: the middleware that holds answers back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import orjson
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from receipts.errors import Unavailable
+from serve_apps.audit_writer import AuditEvent, AuditWriter
+from serve_apps.exchange import Exchange, exchange_of
+from serve_apps.problems import problem_response
+
+ANONYMOUS = "anonymous"
+_OUTCOMES = {404: "not_found", 401: "refused", 403: "refused", 429: "refused"}
+
+
+class AuditTrail:
+    """Collects the whole answer, has its event written, and only then lets it go.
+
+    Every error that the application raises becomes its problem document here, so that refusals and failures
+    are in the trail like answers. Without the trail the answer is a 503 and what was collected is dropped.
+    """
+
+    def __init__(self, app: ASGIApp, writer: AuditWriter, purpose: str) -> None:
+        self._app = app
+        self._writer = writer
+        self._purpose = purpose
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = exchange_of(scope)
+        answer = await self._answer(scope, receive, exchange)
+        try:
+            await self._writer.record(self._event(scope, exchange, answer[0]["status"]))
+        except Unavailable as error:
+            await problem_response(error, exchange.request_id, scope)(scope, receive, send)
+            return
+        for message in answer:
+            await send(message)
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> list[Message]:
+        held: list[Message] = []
+
+        async def hold(message: Message) -> None:
+            held.append(message)
+
+        try:
+            await self._app(scope, receive, hold)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets a problem and the trail its event
+            held.clear()
+            await problem_response(error, exchange.request_id, scope)(scope, receive, hold)
+        return held
+
+    def _event(self, scope: Scope, exchange: Exchange, status: int) -> AuditEvent:
+        who = exchange.principal
+        return AuditEvent(
+            event_id=uuid4(),
+            occurred_at=datetime.now(UTC),
+            principal_id=who.principal_id if who else ANONYMOUS,
+            role=who.role.value if who else ANONYMOUS,
+            session_id=who.session_id if who else "",
+            route=_route(scope),
+            outcome=outcome(status),
+            status=status,
+            receipt_ids=",".join(dict.fromkeys(exchange.receipt_ids)),
+            customer_ids=",".join(dict.fromkeys(exchange.customer_ids)),
+            purpose=self._purpose,
+            constraints=orjson.dumps(exchange.constraints).decode() if exchange.constraints else "",
+            client_address=_address(scope),
+            request_id=exchange.request_id,
+        )
+
+
+def outcome(status: int) -> str:
+    """Return the trail's word for an HTTP status."""
+    if status < 400:
+        return "answered"
+    return _OUTCOMES.get(status, "invalid" if status < 500 else "failed")
+
+
+def _route(scope: Scope) -> str:
+    """Return method and route pattern; never the path itself, in which anything may stand."""
+    route = scope.get("route")
+    pattern = getattr(route, "path", None)
+    method = scope["method"] if scope["method"] in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"} else "OTHER"
+    return f"{method} {scope.get('root_path', '')}{pattern}" if pattern else f"{method} (no such route)"
+
+
+def _address(scope: Scope) -> str:
+    """Return the peer's address; marked when a forwarding header, which anyone may send, can have changed it."""
+    host = (scope.get("client") or ("", 0))[0][:45]  # 45: the longest textual IPv6 address
+    forwarded = any(name in {b"x-forwarded-for", b"forwarded"} for name, _ in scope["headers"])
+    return f"unverified:{host}" if forwarded else host

@@ -1,0 +1,60 @@
+"""What a route needs: one permission, declared where the route is."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from fastapi.routing import APIRoute
+from pydantic import BaseModel
+from starlette.requests import Request
+
+from receipts.access import Permission, require
+from receipts.errors import InvalidInput, NotFound, Unauthenticated
+from serve_apps.exchange import Caller, exchange_of
+
+
+class Guard:
+    """A FastAPI dependency that permits a caller or raises Forbidden."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    def __call__(self, request: Request) -> Caller:
+        """Return the permitted caller. Raises InvalidInput for a query parameter the route does not take."""
+        exchange = exchange_of(request.scope)
+        if exchange.principal is None:
+            raise Unauthenticated
+        require(exchange.principal, self.permission)
+        refuse_unknown_parameters(request)
+        return Caller(exchange.principal, exchange)
+
+
+def guard(permission: Permission) -> Guard:
+    """Return the dependency that a route declares: `Annotated[Caller, Depends(guard(Permission.READ_RECEIPTS))]`."""
+    return Guard(permission)
+
+
+def refuse_unknown_parameters(request: Request) -> None:
+    """Raise InvalidInput naming a query parameter that the route does not take, or that is given twice."""
+    route = request.scope["route"]
+    if not isinstance(route, APIRoute):
+        raise NotFound
+    accepted: set[str] = set()
+    for parameter in route.dependant.query_params:
+        model = parameter.field_info.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            accepted |= set(model.model_fields)
+        else:
+            accepted.add(parameter.alias)
+    seen: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name not in accepted:
+            _refuse(name, f"is not a parameter here; accepted: {', '.join(sorted(accepted)) or 'none'}.")
+        if name in seen:
+            _refuse(name, "is given more than once.")
+        seen.add(name)
+
+
+def _refuse(name: str, problem: str) -> NoReturn:
+    shown = "".join(c if c.isascii() and c.isprintable() else "?" for c in name[:60])
+    raise InvalidInput(shown, problem)

@@ -1,0 +1,32 @@
+"""Reading under row-level security: a transaction that carries one principal's scope and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from receipts.access import Principal
+from receipts.sql import load_sql
+
+_SQL = load_sql("serve_apps", "scoped")
+_WAIT_S = 2.0  # for a connection: beyond it the replica is overloaded or the database is down, and says so
+
+
+@asynccontextmanager
+async def scoped(pool: AsyncConnectionPool, principal: Principal) -> AsyncGenerator[AsyncConnection[Any], None]:
+    """Open a transaction that sees the rows of a principal's scope.
+
+    Statements are pipelined: BEGIN and the scope travel with the first query. Raises psycopg.OperationalError
+    when no connection is free in time or the database is gone.
+    """
+    async with (
+        pool.connection(timeout=_WAIT_S) as connection,
+        connection.pipeline(),
+        connection.transaction(),
+    ):
+        await connection.execute(_SQL["set_scope"], (principal.scope_id,))
+        yield connection

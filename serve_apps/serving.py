@@ -1,0 +1,75 @@
+"""What one replica of any serving application holds: its pools, its token verifier, its audit writer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from psycopg_pool import AsyncConnectionPool
+from starlette.requests import Request
+
+from configs.settings import Settings
+from receipts.database import DatabaseRole, open_pool
+from serve_apps.audit_writer import AuditWriter
+from serve_apps.keys import KeyRing, key_source
+from serve_apps.tokens import TokenVerifier
+
+_PING_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServingContext:
+    """What handlers work with. `pool` reads as the process role; the audit trail has its own connection,
+    so that slow queries cannot hold back other requests' answers.
+    """  # noqa: D205 - one sentence about the class, one about its reason
+
+    settings: Settings
+    pool: AsyncConnectionPool
+    audit_pool: AsyncConnectionPool
+    tokens: TokenVerifier
+    audit: AuditWriter
+
+    async def check_health(self) -> None:
+        """Raise psycopg.OperationalError when the database does not answer."""
+        async with self.pool.connection(timeout=_PING_S) as connection:
+            await connection.execute("SELECT 1")
+
+
+def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -> ServingContext:
+    """Return a replica's context, not yet opened."""
+    audit_pool = open_pool(settings, role, size=1)
+    return ServingContext(
+        settings=settings,
+        pool=open_pool(settings, role),
+        audit_pool=audit_pool,
+        tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings))),
+        audit=AuditWriter(audit_pool),
+    )
+
+
+@asynccontextmanager
+async def opened(context: ServingContext) -> AsyncGenerator[None, None]:
+    """Open pools and keys in the running event loop and close them at the end.
+
+    A database that is down does not stop a replica from starting: its requests get 503 until it is back.
+    """
+    await context.tokens.keys.refresh()
+    keeper = asyncio.create_task(context.tokens.keys.keep_fresh())
+    try:
+        async with context.pool, context.audit_pool:
+            yield
+    finally:
+        keeper.cancel()
+        with suppress(asyncio.CancelledError):
+            await keeper
+
+
+def _serving(request: Request) -> ServingContext:
+    return request.app.state.context
+
+
+Serving = Annotated[ServingContext, Depends(_serving)]
