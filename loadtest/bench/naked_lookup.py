@@ -1,0 +1,41 @@
+"""The peer: what a team would otherwise write. FastAPI + uvicorn + a psycopg pool, no security, no audit."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI, HTTPException, Response
+from psycopg_pool import AsyncConnectionPool
+
+
+def build_app(conninfo: str) -> FastAPI:
+    """Return an app that answers GET /receipt/{receipt_id} from `retail.receipts`."""
+    pool = AsyncConnectionPool(conninfo, min_size=4, max_size=8, open=False, kwargs={"autocommit": True})
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        await pool.open()
+        yield
+        await pool.close()
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/receipt/{receipt_id}")
+    async def find_receipt(receipt_id: str) -> Response:  # pyright: ignore[reportUnusedFunction]  # FastAPI holds it
+        async with pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT document FROM retail.receipts WHERE receipt_id = %s", (receipt_id,)
+            )
+            row = await found.fetchone()
+        if row is None:
+            raise HTTPException(404)
+        return Response(row[0], media_type="application/json")
+
+    return app
+
+
+if __name__ == "__main__":  # python -m loadtest.bench.naked_lookup PORT, the connection string on standard input
+    uvicorn.run(build_app(sys.stdin.readline().strip()), port=int(sys.argv[1]), log_level="warning", access_log=False)
