@@ -1,3 +1,9 @@
 """Where the fixtures come from: one module for each thing they provide."""
 
-pytest_plugins = ["tests.fixtures.database"]
+import hypothesis
+
+pytest_plugins = ["tests.fixtures.database", "tests.fixtures.ray"]
+
+# Timing says nothing about correctness on a busy machine: neither a slow example nor slow data fails a test.
+hypothesis.settings.register_profile("receipts", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("receipts")
