@@ -89,7 +89,8 @@ def _route(scope: Scope) -> str:
     route = scope.get("route")
     pattern = getattr(route, "path", None)
     method = scope["method"] if scope["method"] in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"} else "OTHER"
-    return f"{method} {scope.get('root_path', '')}{pattern}" if pattern else f"{method} (no such route)"
+    prefix = scope.get("root_path", "")
+    return f"{method} {prefix}{pattern}" if pattern else f"{method} {prefix or '/'} (no route reached)"
 
 
 def _address(scope: Scope) -> str:

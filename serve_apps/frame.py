@@ -32,6 +32,8 @@ class Frame:
             return
         request_id = uuid4().hex
         begin_exchange(scope, request_id)
+        if scope["path"] == scope.get("root_path"):  # /receipt means /receipt/
+            scope["path"] += "/"
 
         async def send_framed(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -1,0 +1,85 @@
+"""A customer's receipts, the newest first, page by page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Path, Query
+from pydantic import BaseModel, ConfigDict
+
+from configs.settings import Settings
+from receipts.access import Permission, Principal
+from receipts.errors import NotFound
+from receipts.models import CustomerId
+from receipts.sql import load_sql
+from serve_apps.api import build_api
+from serve_apps.cursors import START, Place, encode_cursor, parse_cursor
+from serve_apps.exchange import Caller
+from serve_apps.guard import guard
+from serve_apps.scoped import scoped
+from serve_apps.serving import Serving, ServingContext, serving_context
+from serve_apps.summaries import ReceiptSummary, SummaryRow, summary
+
+_SQL = load_sql("serve_apps", "history")
+_MOST = 100  # receipts on one page
+router = APIRouter()
+Reader = Annotated[Caller, Depends(guard(Permission.READ_RECEIPTS))]
+
+
+class History(BaseModel):
+    """One page of a customer's receipts; `next_cursor` is null on the last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    customer_id: str
+    receipts: list[ReceiptSummary]
+    next_cursor: str | None
+
+
+@router.get("/{customer_id}/receipts")
+async def receipts_of(
+    customer_id: Annotated[CustomerId, Path()],
+    caller: Reader,
+    serving: Serving,
+    limit: Annotated[int, Query(ge=1, le=_MOST)] = 20,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> History:
+    """Return a page of the receipts of a customer that lie in the caller's regions."""
+    caller.record(customer_ids=[customer_id], constraints={"limit": limit})
+    page = await list_receipts(serving, caller.principal, customer_id, limit, parse_cursor(cursor) if cursor else START)
+    caller.record(receipt_ids=[receipt.receipt_id for receipt in page.receipts])
+    return page
+
+
+async def list_receipts(
+    context: ServingContext, principal: Principal, customer_id: str, limit: int, before: Place
+) -> History:
+    """Return at most `limit` receipts before a place.
+
+    Raises NotFound when the scope holds neither the customer nor one of the customer's receipts there.
+    """
+    wanted = {
+        "customer_id": customer_id,
+        "before_at": before.purchased_at,
+        "before_id": before.receipt_id,
+        "rows": limit + 1,  # one more than shown tells whether there is a next page
+    }
+    async with scoped(context.pool, principal) as connection:
+        listing = await connection.execute(_SQL["list_receipts"], wanted)
+        customer = await connection.execute(_SQL["find_customer"], {"customer_id": customer_id})
+        rows = await listing.fetchall()
+        known = await customer.fetchone()
+    if not rows and known is None:
+        raise NotFound
+    shown = rows[:limit]
+    last = Place(*shown[-1][4:]) if len(rows) > limit else None
+    return History(
+        customer_id=customer_id,
+        receipts=[summary(SummaryRow(*row[:4])) for row in shown],
+        next_cursor=encode_cursor(last) if last else None,
+    )
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """Return the customer history application."""
+    return build_api("Customer history", serving_context(settings), [router])
