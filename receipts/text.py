@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_NOT_WORD = re.compile(r"[^\w%&]+|_+")
+_NOT_WORD = re.compile(r"(?:[^\w%&]|_)+")
 _NOT_DIGIT = re.compile(r"[^0-9]+")
 # What Unicode does not decompose: marks and apostrophes go, ligatures and barred letters become plain ones.
 _PLAIN = str.maketrans(

@@ -1,0 +1,87 @@
+import json
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from configs.settings import Settings, SettingsError
+from receipts.database import DatabaseRole, connect, conninfo, open_pool
+
+PASSWORDS = {role.value: f"password of {role}" for role in DatabaseRole}
+
+
+def test_the_embedded_server_is_reached_on_loopback_with_the_password_that_up_wrote(tmp_path):
+    (tmp_path / "secrets.json").write_text(json.dumps(PASSWORDS))
+    parts = conninfo_to_dict(
+        conninfo(Settings(state_dir=tmp_path, database={"embedded_port": 22201}), DatabaseRole.API)
+    )
+    assert parts == {
+        "host": "127.0.0.1",
+        "port": "22201",
+        "dbname": "receipts",
+        "user": "receipts_api",
+        "password": "password of receipts_api",
+        "application_name": "receipts_api",
+    }
+
+
+def test_a_server_of_ones_own_keeps_its_address_but_never_the_owners_login(tmp_path):
+    dsn = "postgresql://owner:geheim@db.example:6432/shop?sslmode=verify-full"
+    settings = Settings(state_dir=tmp_path, database={"dsn": dsn, "role_passwords": PASSWORDS})
+    parts = conninfo_to_dict(conninfo(settings, DatabaseRole.INGEST, {"connect_timeout": 5}))
+    assert "geheim" not in str(parts)
+    assert (parts["host"], parts["port"], parts["dbname"]) == ("db.example", "6432", "shop")
+    assert (parts["user"], parts["sslmode"], parts["connect_timeout"]) == ("receipts_ingest", "verify-full", "5")
+
+
+def test_a_dsn_without_a_database_means_ours(tmp_path):
+    settings = Settings(state_dir=tmp_path, database={"dsn": "host=db.example", "role_passwords": PASSWORDS})
+    assert conninfo_to_dict(conninfo(settings, DatabaseRole.API))["dbname"] == "receipts"
+
+
+def test_the_settings_password_wins_over_the_file(tmp_path):
+    (tmp_path / "secrets.json").write_text(json.dumps(PASSWORDS))
+    settings = Settings(state_dir=tmp_path, database={"role_passwords": {"receipts_api": "given"}})
+    assert conninfo_to_dict(conninfo(settings, DatabaseRole.API))["password"] == "given"
+
+
+def test_a_missing_password_names_the_setting(tmp_path):
+    with pytest.raises(
+        SettingsError, match=r"RECEIPTS_DATABASE__ROLE_PASSWORDS__RECEIPTS_AUTH is not set.*receipts up"
+    ):
+        conninfo(Settings(state_dir=tmp_path), DatabaseRole.AUTH)
+
+
+def test_the_embedded_servers_passwords_are_not_for_another_server(tmp_path):
+    (tmp_path / "secrets.json").write_text(json.dumps(PASSWORDS))
+    with pytest.raises(SettingsError, match="ROLE_PASSWORDS__RECEIPTS_API is not set"):
+        conninfo(Settings(state_dir=tmp_path, database={"dsn": "host=db.example"}), DatabaseRole.API)
+
+
+def test_a_dsn_that_is_none_is_refused_without_repeating_it(tmp_path):
+    settings = Settings(state_dir=tmp_path, database={"dsn": "geheim without equals", "role_passwords": PASSWORDS})
+    with pytest.raises(SettingsError, match="RECEIPTS_DATABASE__DSN is no connection string") as caught:
+        conninfo(settings, DatabaseRole.API)
+    assert "geheim" not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("role", DatabaseRole)
+def test_every_process_role_logs_in_as_itself_without_privileges(settings, role):
+    with connect(settings, role) as connection:
+        user, is_super, bypasses = connection.execute(
+            "SELECT current_user::text, rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
+    assert (user, is_super, bypasses) == (role.value, False, False)
+
+
+async def test_a_pool_stops_a_statement_that_runs_too_long(settings):
+    hasty = settings.model_copy(update={"database": settings.database.model_copy(update={"statement_timeout_ms": 100})})
+    pool = open_pool(hasty, DatabaseRole.API, size=1)
+    await pool.open()
+    try:
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            async with pool.connection() as connection:
+                await connection.execute("SELECT pg_sleep(30)")
+    finally:
+        await pool.close()
