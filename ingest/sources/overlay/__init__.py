@@ -1,0 +1,1 @@
+"""Names for what data sets only number: shops with streets and aliases, customers with names. All of it invented."""
