@@ -1,0 +1,149 @@
+"""One micro-batch of one table: find what is new, have it refined, commit it once."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+from deltalake import DeltaTable
+
+from data_jobs.changes import ChangeRange, find_changes, list_files
+from data_jobs.commits import Lineage, commit_files, commit_merge, cursor_of
+from data_jobs.declaration import Kind, Table
+from data_jobs.slices import Outcome, Plan
+from receipts.lake import Lake
+
+_BATCH_BYTES = 64 * 1024 * 1024  # of compressed input: what bounds a batch's memory
+_SLICE_BYTES = 2 * 1024 * 1024  # below it a second task costs more than it saves
+
+Run = Callable[[Plan], Outcome]  # how slices are executed: `ray_work.run_slices`
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one committed micro-batch did."""
+
+    table: str
+    source: str
+    after: int
+    upto: int
+    rows_in: int
+    rows_out: int
+    quarantined: int
+    took_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Sinks:
+    """The handles a batch is committed through, opened before its input is read: rivals are found out by them."""
+
+    main: DeltaTable
+    quarantine: DeltaTable | None
+
+    def cursors(self, application: str) -> list[int]:
+        return [cursor_of(sink, application) for sink in (self.main, self.quarantine) if sink is not None]
+
+
+def refine(lake: Lake, table: Table, run: Run, parallelism: int, head: int | None = None) -> Batch | None:
+    """Commit the next micro-batch of a table, up to `head` of its driving input; none when there is nothing new.
+
+    A batch that was committed to one of two sinks only is finished first, with the same range.
+    """
+    started = time.monotonic()
+    source = table.inputs[0].name
+    if not lake.exists(source):
+        return None
+    sinks = _open(lake, table)
+    cursors = sinks.cursors(table.cursor)
+    after, upto = min(cursors), max(cursors)
+    if after == upto:
+        upto = _head(lake, table, head)
+    changes = find_changes(lake, source, after, upto, _BATCH_BYTES)
+    if not changes.files:
+        return None
+    outcome = run(_plan(lake, table, sinks.main, changes, parallelism))
+    outcome = _commit(lake, table, sinks, outcome, changes)
+    counts = outcome.counts
+    took_ms = round((time.monotonic() - started) * 1000)
+    figures = (counts["rows_in"], counts["rows_out"], counts["quarantined"])
+    return Batch(table.name, source, changes.after, changes.upto, *figures, took_ms)
+
+
+def is_half_committed(lake: Lake, table: Table) -> bool:
+    """Say whether a batch reached one of the table's two sinks only."""
+    return table.quarantine is not None and len(set(_open(lake, table).cursors(table.cursor))) > 1
+
+
+def _open(lake: Lake, table: Table) -> _Sinks:
+    quarantine = lake.ensure(table.quarantine.lake_table) if table.quarantine is not None else None
+    return _Sinks(lake.ensure(table.lake_table), quarantine)
+
+
+def _head(lake: Lake, table: Table, head: int | None) -> int:
+    """Return up to where to read: what is there, what the round allows, and what the other inputs have followed."""
+    source = table.inputs[0].name
+    limits = [lake.open(source).version()] + ([head] if head is not None else [])
+    for other in table.inputs[1:]:
+        assert isinstance(other, Table), f"{table.name} reads {other.name} beside its driving input"
+        limits.append(cursor_of(lake.ensure(other.lake_table), other.cursor))
+    return min(limits)
+
+
+def _plan(lake: Lake, table: Table, handle: DeltaTable, changes: ChangeRange, parallelism: int) -> Plan:
+    snapshots: dict[str, tuple[str, ...]] = {}
+    if table.kind is Kind.REBUILT:
+        # The driving input as of the version the others have followed: all inputs tell of the same receipts.
+        snapshots[table.inputs[0].name] = tuple(lake.open(table.inputs[0].name, changes.upto).file_uris())
+        snapshots |= {other.name: tuple(lake.open(other.name).file_uris()) for other in table.inputs[1:]}
+    return Plan(
+        table=table.name,
+        lake=lake,
+        changes=changes.files,
+        slices=max(1, min(parallelism, changes.size_bytes // _SLICE_BYTES)),
+        lookups={lookup.name: _whole(lake, lookup) for lookup in table.lookups},
+        snapshots=snapshots,
+        existing=_existing(lake, table, handle),
+    )
+
+
+def _whole(lake: Lake, table: Table) -> pl.DataFrame:
+    rows = pl.from_arrow(lake.ensure(table.lake_table).to_pyarrow_table())
+    assert isinstance(rows, pl.DataFrame)
+    return rows
+
+
+def _existing(lake: Lake, table: Table, handle: DeltaTable) -> pl.DataFrame:
+    """Return the files of a table: uri, lowest and highest of its `clustered_by` column."""
+    files = list_files(handle)
+    column = table.clustered_by
+    ranges = {
+        name: pl.col(f"{bound}.{column}") if f"{bound}.{column}" in files.columns else pl.lit(None)
+        for name, bound in (("lowest", "min"), ("highest", "max"))
+    }
+    return files.select(uri=pl.lit(f"{lake.uri(table.name)}/") + pl.col("path"), **ranges)
+
+
+def _commit(lake: Lake, table: Table, sinks: _Sinks, outcome: Outcome, changes: ChangeRange) -> Outcome:
+    """Commit to the quarantine, then to the table; a sink that has the range already is left alone."""
+    lineage = Lineage(
+        run=uuid.uuid4().hex,
+        cursor=table.cursor,
+        source=table.inputs[0].name,
+        after=changes.after,
+        upto=changes.upto,
+        counts=outcome.counts,
+        expectations=outcome.caught,
+    )
+    own = [part for part in outcome.parts if part.table == table.name]
+    if sinks.quarantine is not None and cursor_of(sinks.quarantine, table.cursor) < changes.upto:
+        refused = [part for part in outcome.parts if part.table != table.name]
+        commit_files(sinks.quarantine, refused, lineage)
+    if cursor_of(sinks.main, table.cursor) < changes.upto:
+        if own and (outcome.counts["known"] or outcome.counts["gone"]):
+            commit_merge(sinks.main, lake, table, own, lineage)
+        else:
+            commit_files(sinks.main, own, lineage)
+    return outcome

@@ -1,0 +1,114 @@
+"""One commit per table and batch: files or a merge, with how far the input was read and where the rows came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from deltalake import CommitProperties, DeltaTable, Transaction
+
+from data_jobs.changes import NEVER
+from data_jobs.declaration import Kind, Table
+from data_jobs.parts import GONE, ROWS, Part, add_actions, read_parts, remove_parts
+from receipts.lake import Lake
+
+_GONE = "_gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where the rows of a commit came from; stands in the commit itself, so that `history()` tells it."""
+
+    run: str
+    cursor: str  # the application whose transaction is the version read up to
+    source: str
+    after: int
+    upto: int
+    counts: Mapping[str, int]
+    expectations: Mapping[str, int]
+
+    def properties(self) -> CommitProperties:
+        """Return what the commit carries. A rival that commits this application's transaction makes ours fail."""
+        told = {
+            "run": self.run,
+            "inputs": [{"table": self.source, "from": self.after + 1, "to": self.upto}],
+            "counts": dict(self.counts),
+            "expectations": dict(self.expectations),
+        }
+        return CommitProperties(
+            app_transactions=[Transaction(self.cursor, self.upto)],
+            custom_metadata={"lineage": json.dumps(told)},
+            max_commit_retries=3,  # maintenance may commit in between; rivals for the same cursor are never retried
+        )
+
+
+def cursor_of(handle: DeltaTable, application: str) -> int:
+    """Return the version up to which a table has read its driving input, or -1."""
+    version = handle.transaction_version(application)
+    return NEVER if version is None else version
+
+
+def commit_files(handle: DeltaTable, parts: Sequence[Part], lineage: Lineage) -> None:
+    """Add files to the table whose handle the cursor was read through."""
+    handle.create_write_transaction(
+        add_actions([part for part in parts if part.content == ROWS]),
+        "append",
+        handle.schema(),
+        commit_properties=lineage.properties(),
+    )
+
+
+def commit_merge(
+    handle: DeltaTable, lake: Lake, table: Table, parts: Sequence[Part], lineage: Lineage
+) -> dict[str, Any]:
+    """Merge rows over those of the same key and delete keys that are gone; returns Delta's own figures.
+
+    A table of versions takes a row only over an older one. Deleting by merge keeps keys out of the log.
+    """
+    rows = read_parts(lake, table, [part for part in parts if part.content == ROWS])
+    gone = read_parts(lake, table, [part for part in parts if part.content == GONE])
+    marked = [rows.with_columns(pl.lit(value=False).alias(_GONE)), gone.with_columns(pl.lit(value=True).alias(_GONE))]
+    source = pl.concat(marked).to_arrow()
+    columns = {name: f"s.{name}" for name in table.schema.names}
+    merge = (
+        handle.merge(
+            source,
+            _matching(table, rows),
+            source_alias="s",
+            target_alias="t",
+            commit_properties=lineage.properties(),
+        )
+        .when_matched_delete(f"s.{_GONE}")
+        .when_matched_update(columns, predicate=_newer(table))
+        .when_not_matched_insert(columns, predicate=f"not s.{_GONE}")
+    )
+    figures = merge.execute()
+    if cursor_of(handle, lineage.cursor) < lineage.upto:  # a merge that changes nothing commits nothing
+        commit_files(handle, [], lineage)
+    remove_parts(lake, table, parts)
+    return figures
+
+
+def _matching(table: Table, rows: pl.DataFrame) -> str:
+    """Compare keys, within the literal range that lets Delta skip files."""
+    terms = [f"t.{name} = s.{name}" for name in table.key]
+    column = table.clustered_by
+    if column is not None and rows.height:
+        low, high = rows[column].min(), rows[column].max()
+        terms.append(f"t.{column} between '{low}' and '{high}'")
+    return " and ".join(terms)
+
+
+def _newer(table: Table) -> str | None:
+    """Return the condition that the arriving version is not older, comparing `sequence` column by column."""
+    if table.kind is not Kind.LATEST:
+        return None
+    condition = ""
+    for name in reversed(table.sequence):
+        condition = (
+            f"(s.{name} > t.{name} or (s.{name} = t.{name} and {condition}))" if condition else f"s.{name} >= t.{name}"
+        )
+    return condition

@@ -1,0 +1,100 @@
+"""Parquet files that tasks write into a Delta table and the driver commits."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+from deltalake.fs import DeltaStorageHandler
+from deltalake.transaction import AddAction, RemoveAction
+
+from data_jobs.declaration import Table, polars_schema
+from receipts.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file: in which table, what of (`rows` or `gone` keys), and what the Delta log is to say of it."""
+
+    table: str
+    content: str
+    path: str
+    size_bytes: int
+    rows: int
+    statistics: str
+
+
+ROWS, GONE = "rows", "gone"
+
+
+def write_part(lake: Lake, table: Table, frame: pl.DataFrame, content: str = ROWS) -> Part:
+    """Write rows of a table, or keys that are gone from it, as one file in the table's folder.
+
+    The file is no part of the table until it is committed. Raises SchemaError when a column is missing or cannot
+    take its declared type: Delta itself would accept the file and fail on reading.
+    """
+    schema = polars_schema(table.schema)
+    names = schema.names() if content == ROWS else list(table.key)
+    fitted = frame.select(pl.col(name).cast(schema[name]) for name in names)
+    path = f"part-{uuid.uuid4().hex}.zstd.parquet"
+    root, options = lake.uri(table.name), dict(lake.storage_options)
+    fitted.write_parquet(f"{root}/{path}", compression="zstd", compression_level=1, storage_options=options)
+    size = DeltaStorageHandler(root, options).get_file_info([path])[0].size
+    statistics = _statistics(fitted, table.statistics) if content == ROWS else ""
+    return Part(table.name, content, path, size or 0, fitted.height, statistics)
+
+
+def read_parts(lake: Lake, table: Table, parts: Sequence[Part]) -> pl.DataFrame:
+    """Return the rows of parts, with all columns of the table; there may be none."""
+    empty = pl.DataFrame(schema=polars_schema(table.schema))
+    if not parts:
+        return empty
+    uris = [f"{lake.uri(table.name)}/{part.path}" for part in parts]
+    options = dict(lake.storage_options)
+    rows = pl.scan_parquet(uris, storage_options=options, hive_partitioning=False).collect(engine="in-memory")
+    return pl.concat([empty, rows], how="diagonal")
+
+
+def remove_parts(lake: Lake, table: Table, parts: Sequence[Part]) -> None:
+    """Delete parts whose rows were merged instead of committed as files; vacuum takes what a kill leaves."""
+    store = DeltaStorageHandler(lake.uri(table.name), dict(lake.storage_options))
+    for part in parts:
+        store.delete_file(part.path)
+
+
+def add_actions(parts: Sequence[Part]) -> list[AddAction | RemoveAction]:
+    """Return what the Delta log says of new files."""
+    now_ms = int(time.time() * 1000)
+    return [AddAction(part.path, part.size_bytes, {}, now_ms, True, part.statistics) for part in parts]  # noqa: FBT003  the log's dataChange
+
+
+def _statistics(frame: pl.DataFrame, columns: Sequence[str]) -> str:
+    lowest, highest = (
+        frame.select(pl.col(c).min() for c in columns),
+        frame.select(pl.col(c).max() for c in columns),
+    )
+    return json.dumps(
+        {
+            "numRecords": frame.height,
+            "minValues": _plain(lowest),
+            "maxValues": _plain(highest),
+            "nullCount": {name: frame[name].null_count() for name in columns},
+        }
+    )
+
+
+def _plain(row: pl.DataFrame) -> Mapping[str, object]:
+    values = row.row(0, named=True) if row.width else {}
+    return {name: _text(value) for name, value in values.items() if value is not None}
+
+
+def _text(value: object) -> object:
+    """Render as the Delta log does: instants in UTC with their fraction, days as ISO 8601."""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.isoformat() if isinstance(value, date) else value
