@@ -1,19 +1,16 @@
 """Why a record is refused, said in one sentence that repeats nothing of the record but the names of its fields.
 
 Where full card numbers are looked for (PCI DSS 3.4):
-- in text that people or tills type (descriptions, names, addresses, operator, card brand ...): 13 to 19 digits that
-  pass the Luhn check, also with separators;
-- in identifiers (sku, customer_id, phone): 15 to 19 digits, because a GTIN has up to 14 and one in ten passes the Luhn
-  check by chance;
+- in text that people or tills type (descriptions, names, addresses, operator, card brand ...): any length that
+  receipts/card_numbers.py knows;
+- in identifiers (sku, customer_id, phone): from 15 digits on, because a GTIN has up to 14 and one in ten passes the
+  Luhn check by chance;
 - nowhere in receipt ids, money, dates and numbers: their own formats keep card numbers out.
 A payload that does not fit its model has no fields to tell apart: every card number is destroyed in its whole text.
 """
 
 from __future__ import annotations
 
-import unicodedata
-
-import orjson
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -50,18 +47,8 @@ def card_number_field(model: Receipt | Customer | Store) -> str | None:
 
 
 def scrub(payload: bytes) -> str:
-    """Return a refused payload as text that can be stored: no card number and no NUL character in it.
-
-    JSON is rendered anew first, so that digits written as escapes are seen; other bytes are read as UTF-8.
-    """
-    try:
-        text = orjson.dumps(orjson.loads(payload)).decode()
-    except orjson.JSONDecodeError:
-        text = payload.decode("utf-8", errors="replace")
-    folded = unicodedata.normalize("NFKC", text)
-    if not text.isascii() and contains_card_number(folded):  # digits of another script or width
-        text = folded
-    return destroy_card_numbers(text.replace("\x00", "\ufffd"))
+    """Return a refused payload as text that can be stored: without card numbers, NUL and what is not UTF-8."""
+    return destroy_card_numbers(payload.decode("utf-8", errors="replace").replace("\x00", "\ufffd"))
 
 
 _PERSONAL = {"customer_id", "first_name", "last_name", "email", "phone", "street", "city", "state", "postal_code"}
@@ -86,9 +73,9 @@ def _receipt_field(receipt: Receipt) -> str | None:
 
 
 def _holds_number(text: str, *, identifier: bool = False) -> bool:
-    if sum(map(str.isdigit, text)) < (_GTIN_DIGITS + 1 if identifier else 13):
+    if identifier and sum(map(str.isdigit, text)) <= _GTIN_DIGITS:
         return False
-    return contains_card_number(text if text.isascii() else unicodedata.normalize("NFKC", text))
+    return contains_card_number(text)
 
 
 def _describe(detail: ErrorDetails) -> str:

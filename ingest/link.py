@@ -1,0 +1,63 @@
+"""One connection to Postgres that is opened when it is needed, and again after it broke."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import psycopg
+
+from configs.settings import Settings
+from ingest.recording import Connection
+from receipts.database import DatabaseRole, conninfo
+
+# How long a dead server may go unnoticed: less than the 8 s after which a till's SDK gives up.
+_CONNECT_TIMEOUT_S = 3
+_TCP_TIMEOUT_MS = 5_000
+
+
+class Link:
+    """A connection of the ingest role for one task; not to be shared by tasks that run at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._conninfo = conninfo(
+            settings,
+            DatabaseRole.INGEST,
+            {
+                "connect_timeout": _CONNECT_TIMEOUT_S,
+                "tcp_user_timeout": _TCP_TIMEOUT_MS,
+                "options": f"-c statement_timeout={settings.database.statement_timeout_ms}",
+            },
+        )
+        self._connection: Connection | None = None
+        self._warnings: list[str] = []
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Connection]:
+        """Give a transaction in pipeline mode; after the block it is committed and durable.
+
+        Raises psycopg.Error when the server is away, a statement fails, or the commit came with a warning:
+        Postgres reports a commit whose wait for the standby was cut off as success with one.
+        """
+        connection = await self._open()
+        self._warnings.clear()
+        async with connection.pipeline(), connection.transaction():
+            yield connection
+        if self._warnings:
+            raise psycopg.OperationalError(self._warnings[0])
+
+    async def close(self) -> None:
+        """Close the connection if there is one."""
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def _open(self) -> Connection:
+        if self._connection is None or self._connection.broken or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+            self._connection.add_notice_handler(self._notice)
+        return self._connection
+
+    def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if diagnostic.severity_nonlocalized == "WARNING":
+            self._warnings.append(diagnostic.message_primary or "warning")
