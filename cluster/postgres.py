@@ -49,8 +49,7 @@ def start(settings: Settings, extra: Mapping[str, str] | None = None) -> None:
 
 def stop(settings: Settings) -> None:
     """Stop the server if it runs; returns when its processes are gone."""
-    home = find_home(settings)
-    server = postmaster(home) if home is not None else None
+    server = server_process(settings)
     if server is None:
         return
     # A postmaster that is killed leaves its backends for a moment, and the next start would meet them.
@@ -64,8 +63,13 @@ def stop(settings: Settings) -> None:
 
 def is_running(settings: Settings) -> bool:
     """Say whether the embedded server accepts connections."""
+    return server_process(settings) is not None and _answers(settings)
+
+
+def server_process(settings: Settings) -> psutil.Process | None:
+    """Return the live server process of the embedded server."""
     home = find_home(settings)
-    return home is not None and postmaster(home) is not None and _answers(settings)
+    return None if home is None else postmaster(home)
 
 
 def admin_dsn(settings: Settings, dbname: str | None = None) -> str:

@@ -1,0 +1,628 @@
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET transaction_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+CREATE SCHEMA access;
+
+ALTER SCHEMA access OWNER TO receipts_owner;
+
+CREATE SCHEMA audit;
+
+ALTER SCHEMA audit OWNER TO receipts_owner;
+
+CREATE SCHEMA auth;
+
+ALTER SCHEMA auth OWNER TO receipts_owner;
+
+CREATE SCHEMA ingest;
+
+ALTER SCHEMA ingest OWNER TO receipts_owner;
+
+CREATE SCHEMA portal;
+
+ALTER SCHEMA portal OWNER TO receipts_owner;
+
+CREATE SCHEMA retail;
+
+ALTER SCHEMA retail OWNER TO receipts_owner;
+
+CREATE SCHEMA sync;
+
+ALTER SCHEMA sync OWNER TO receipts_owner;
+
+CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
+
+COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
+
+CREATE FUNCTION access.list_principals() RETURNS TABLE(principal_id text, role text, display_name text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT p.principal_id, p.role, p.display_name FROM access.principals p WHERE p.active ORDER BY p.principal_id
+$$;
+
+ALTER FUNCTION access.list_principals() OWNER TO receipts_owner;
+
+CREATE FUNCTION access.my_regions() RETURNS smallint[]
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT CASE WHEN s.all_regions THEN (SELECT array_agg(r.region_id) FROM access.regions r) ELSE s.region_ids END
+    FROM access.scopes s
+    WHERE s.scope_id = nullif(current_setting('app.scope', true), '')::uuid
+$$;
+
+ALTER FUNCTION access.my_regions() OWNER TO receipts_owner;
+
+CREATE FUNCTION access.open_scope(p_principal_id text) RETURNS TABLE(scope_id uuid, role text, display_name text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    who access.principals;
+BEGIN
+    SELECT * INTO who FROM access.principals p WHERE p.principal_id = p_principal_id AND p.active;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    INSERT INTO access.scopes (region_ids, all_regions) VALUES (who.region_ids, who.all_regions)
+    ON CONFLICT DO NOTHING;
+    RETURN QUERY
+        SELECT s.scope_id, who.role, who.display_name FROM access.scopes s
+        WHERE s.region_ids = who.region_ids AND s.all_regions = who.all_regions;
+END
+$$;
+
+ALTER FUNCTION access.open_scope(p_principal_id text) OWNER TO receipts_owner;
+
+CREATE FUNCTION audit.make_partitions(p_today date DEFAULT CURRENT_DATE) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    first date;
+    partition text;
+BEGIN
+    FOR i IN 0..1 LOOP
+        first := (date_trunc('month', p_today) + make_interval(months => i))::date;
+        partition := format('events_%s', to_char(first, 'YYYY_MM'));
+        IF to_regclass(format('audit.%I', partition)) IS NULL THEN
+            EXECUTE format('CREATE TABLE audit.%I PARTITION OF audit.events FOR VALUES FROM (%L) TO (%L)',
+                partition, first::timestamp AT TIME ZONE 'UTC', (first + interval '1 month') AT TIME ZONE 'UTC');
+            EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.%I
+                FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', partition);
+        END IF;
+    END LOOP;
+END
+$$;
+
+ALTER FUNCTION audit.make_partitions(p_today date) OWNER TO receipts_owner;
+
+CREATE FUNCTION audit.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit trail is append-only';
+END
+$$;
+
+ALTER FUNCTION audit.refuse_change() OWNER TO receipts_owner;
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+CREATE TABLE access.principals (
+    principal_id text NOT NULL COLLATE pg_catalog."C",
+    role text NOT NULL,
+    display_name text NOT NULL,
+    region_ids smallint[] NOT NULL,
+    all_regions boolean DEFAULT false NOT NULL,
+    active boolean DEFAULT true NOT NULL,
+    CONSTRAINT principals_role_check CHECK ((role = ANY (ARRAY['cs_rep'::text, 'supervisor'::text, 'fraud_team'::text, 'privacy_officer'::text, 'admin'::text, 'till'::text])))
+);
+
+ALTER TABLE access.principals OWNER TO receipts_owner;
+
+CREATE TABLE access.regions (
+    region_id smallint NOT NULL,
+    name text NOT NULL
+);
+
+ALTER TABLE access.regions OWNER TO receipts_owner;
+
+CREATE TABLE access.scopes (
+    scope_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    region_ids smallint[] NOT NULL,
+    all_regions boolean NOT NULL
+);
+
+ALTER TABLE access.scopes OWNER TO receipts_owner;
+
+CREATE TABLE audit.events (
+    event_id uuid NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    principal_id text NOT NULL,
+    role text NOT NULL,
+    session_id text NOT NULL,
+    route text NOT NULL,
+    outcome text NOT NULL,
+    status smallint NOT NULL,
+    receipt_ids text[] NOT NULL,
+    customer_ids text[] NOT NULL,
+    purpose text NOT NULL,
+    constraints text NOT NULL,
+    client_address text NOT NULL,
+    request_id text NOT NULL
+)
+PARTITION BY RANGE (occurred_at);
+
+ALTER TABLE audit.events OWNER TO receipts_owner;
+
+CREATE TABLE audit.events_other (
+    event_id uuid CONSTRAINT events_event_id_not_null NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT events_occurred_at_not_null NOT NULL,
+    principal_id text CONSTRAINT events_principal_id_not_null NOT NULL,
+    role text CONSTRAINT events_role_not_null NOT NULL,
+    session_id text CONSTRAINT events_session_id_not_null NOT NULL,
+    route text CONSTRAINT events_route_not_null NOT NULL,
+    outcome text CONSTRAINT events_outcome_not_null NOT NULL,
+    status smallint CONSTRAINT events_status_not_null NOT NULL,
+    receipt_ids text[] CONSTRAINT events_receipt_ids_not_null NOT NULL,
+    customer_ids text[] CONSTRAINT events_customer_ids_not_null NOT NULL,
+    purpose text CONSTRAINT events_purpose_not_null NOT NULL,
+    constraints text CONSTRAINT events_constraints_not_null NOT NULL,
+    client_address text CONSTRAINT events_client_address_not_null NOT NULL,
+    request_id text CONSTRAINT events_request_id_not_null NOT NULL
+);
+
+ALTER TABLE audit.events_other OWNER TO receipts_owner;
+
+CREATE TABLE auth.codes (
+    code_digest bytea NOT NULL,
+    principal_id text NOT NULL,
+    client_id text NOT NULL,
+    redirect_uri text NOT NULL,
+    code_challenge text NOT NULL,
+    nonce text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE auth.codes OWNER TO receipts_owner;
+
+CREATE TABLE ingest.corrections (
+    receipt_id text NOT NULL COLLATE pg_catalog."C",
+    payload_digest bytea NOT NULL,
+    received_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ingest.corrections OWNER TO receipts_owner;
+
+CREATE TABLE ingest.outbox (
+    sequence bigint NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
+    bronze_table text NOT NULL,
+    record_key text,
+    store_id integer,
+    received_at timestamp with time zone NOT NULL,
+    source text NOT NULL,
+    payload_digest bytea NOT NULL,
+    payload text NOT NULL,
+    refusal text
+)
+WITH (autovacuum_vacuum_scale_factor='0.0', autovacuum_vacuum_threshold='10000');
+
+ALTER TABLE ingest.outbox OWNER TO receipts_owner;
+
+ALTER TABLE ingest.outbox ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ingest.outbox_sequence_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE ingest.quarantine (
+    quarantine_id bigint NOT NULL,
+    bronze_table text NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    source text NOT NULL,
+    reason text NOT NULL,
+    payload text NOT NULL,
+    payload_digest bytea NOT NULL,
+    state text DEFAULT 'held'::text NOT NULL,
+    replayed_at timestamp with time zone,
+    CONSTRAINT quarantine_state_check CHECK ((state = ANY (ARRAY['held'::text, 'replayed'::text])))
+);
+
+ALTER TABLE ingest.quarantine OWNER TO receipts_owner;
+
+ALTER TABLE ingest.quarantine ALTER COLUMN quarantine_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ingest.quarantine_quarantine_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE portal.sessions (
+    cookie_digest bytea NOT NULL,
+    principal_id text NOT NULL,
+    role text NOT NULL,
+    display_name text NOT NULL,
+    sealed_tokens bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE portal.sessions OWNER TO receipts_owner;
+
+CREATE TABLE portal.sign_ins (
+    cookie_digest bytea NOT NULL,
+    return_to text NOT NULL,
+    sealed_state bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE portal.sign_ins OWNER TO receipts_owner;
+
+CREATE TABLE public.schema_migrations (
+    number integer NOT NULL,
+    name text NOT NULL,
+    digest text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE public.schema_migrations OWNER TO postgres;
+
+CREATE TABLE retail.customer_contacts (
+    customer_id text NOT NULL COLLATE pg_catalog."C",
+    email text NOT NULL,
+    email_norm text NOT NULL,
+    phone text NOT NULL,
+    phone_norm text NOT NULL,
+    address text NOT NULL
+);
+
+ALTER TABLE ONLY retail.customer_contacts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.customer_contacts OWNER TO receipts_owner;
+
+CREATE TABLE retail.customer_profiles (
+    customer_id text NOT NULL COLLATE pg_catalog."C",
+    region_ids smallint[] NOT NULL,
+    lifetime_spend_cents bigint NOT NULL,
+    visits integer NOT NULL,
+    last_visit_at timestamp with time zone,
+    document text NOT NULL
+);
+
+ALTER TABLE ONLY retail.customer_profiles FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.customer_profiles OWNER TO receipts_owner;
+
+CREATE TABLE retail.customers (
+    customer_id text NOT NULL COLLATE pg_catalog."C",
+    first_name text NOT NULL,
+    last_name text NOT NULL,
+    name_norm text NOT NULL,
+    email_masked text NOT NULL,
+    phone_masked text NOT NULL,
+    city text NOT NULL,
+    customer_since date NOT NULL,
+    home_store_id integer NOT NULL,
+    region_ids smallint[] NOT NULL,
+    payload_digest bytea NOT NULL
+);
+
+ALTER TABLE ONLY retail.customers FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.customers OWNER TO receipts_owner;
+
+CREATE TABLE retail.product_embeddings (
+    sku text NOT NULL COLLATE pg_catalog."C",
+    embedding public.halfvec(384) NOT NULL,
+    text_digest text NOT NULL,
+    model text NOT NULL
+);
+
+ALTER TABLE retail.product_embeddings OWNER TO receipts_owner;
+
+CREATE TABLE retail.products (
+    sku text NOT NULL COLLATE pg_catalog."C",
+    description text NOT NULL,
+    department text NOT NULL,
+    category text NOT NULL,
+    search_text text NOT NULL,
+    lexemes tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, search_text)) STORED
+);
+
+ALTER TABLE retail.products OWNER TO receipts_owner;
+
+CREATE TABLE retail.receipts (
+    receipt_id text NOT NULL COLLATE pg_catalog."C",
+    store_id integer NOT NULL,
+    region_id smallint NOT NULL,
+    receipt_type text NOT NULL,
+    purchased_at timestamp with time zone NOT NULL,
+    purchased_on date NOT NULL,
+    customer_id text COLLATE pg_catalog."C",
+    total_cents bigint NOT NULL,
+    card_last4 text[] NOT NULL,
+    skus text[] NOT NULL,
+    document text NOT NULL,
+    payload_digest bytea NOT NULL,
+    first_digest bytea NOT NULL,
+    received_at timestamp with time zone NOT NULL,
+    refined_at timestamp with time zone
+);
+
+ALTER TABLE ONLY retail.receipts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.receipts OWNER TO receipts_owner;
+
+CREATE TABLE retail.stores (
+    store_id integer NOT NULL,
+    region_id smallint NOT NULL,
+    name text NOT NULL,
+    name_norm text NOT NULL,
+    aliases_norm text[] NOT NULL,
+    time_zone text NOT NULL,
+    document text NOT NULL,
+    payload_digest bytea NOT NULL
+);
+
+ALTER TABLE retail.stores OWNER TO receipts_owner;
+
+CREATE TABLE sync.watermarks (
+    table_name text NOT NULL,
+    version bigint NOT NULL,
+    committed_at timestamp with time zone NOT NULL,
+    synced_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE sync.watermarks OWNER TO receipts_owner;
+
+ALTER TABLE ONLY audit.events ATTACH PARTITION audit.events_other DEFAULT;
+
+ALTER TABLE ONLY access.principals
+    ADD CONSTRAINT principals_pkey PRIMARY KEY (principal_id);
+
+ALTER TABLE ONLY access.regions
+    ADD CONSTRAINT regions_pkey PRIMARY KEY (region_id);
+
+ALTER TABLE ONLY access.scopes
+    ADD CONSTRAINT scopes_pkey PRIMARY KEY (scope_id);
+
+ALTER TABLE ONLY access.scopes
+    ADD CONSTRAINT scopes_region_ids_all_regions_key UNIQUE (region_ids, all_regions);
+
+ALTER TABLE ONLY audit.events
+    ADD CONSTRAINT events_pkey PRIMARY KEY (occurred_at, event_id);
+
+ALTER TABLE ONLY audit.events_other
+    ADD CONSTRAINT events_other_pkey PRIMARY KEY (occurred_at, event_id);
+
+ALTER TABLE ONLY auth.codes
+    ADD CONSTRAINT codes_pkey PRIMARY KEY (code_digest);
+
+ALTER TABLE ONLY ingest.corrections
+    ADD CONSTRAINT corrections_pkey PRIMARY KEY (receipt_id, payload_digest);
+
+ALTER TABLE ONLY ingest.outbox
+    ADD CONSTRAINT outbox_pkey PRIMARY KEY (sequence);
+
+ALTER TABLE ONLY ingest.quarantine
+    ADD CONSTRAINT quarantine_bronze_table_payload_digest_key UNIQUE (bronze_table, payload_digest);
+
+ALTER TABLE ONLY ingest.quarantine
+    ADD CONSTRAINT quarantine_pkey PRIMARY KEY (quarantine_id);
+
+ALTER TABLE ONLY portal.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (cookie_digest);
+
+ALTER TABLE ONLY portal.sign_ins
+    ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (cookie_digest);
+
+ALTER TABLE ONLY public.schema_migrations
+    ADD CONSTRAINT schema_migrations_pkey PRIMARY KEY (number);
+
+ALTER TABLE ONLY retail.customer_contacts
+    ADD CONSTRAINT customer_contacts_pkey PRIMARY KEY (customer_id);
+
+ALTER TABLE ONLY retail.customer_profiles
+    ADD CONSTRAINT customer_profiles_pkey PRIMARY KEY (customer_id);
+
+ALTER TABLE ONLY retail.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (customer_id);
+
+ALTER TABLE ONLY retail.product_embeddings
+    ADD CONSTRAINT product_embeddings_pkey PRIMARY KEY (sku);
+
+ALTER TABLE ONLY retail.products
+    ADD CONSTRAINT products_pkey PRIMARY KEY (sku);
+
+ALTER TABLE ONLY retail.receipts
+    ADD CONSTRAINT receipts_pkey PRIMARY KEY (receipt_id);
+
+ALTER TABLE ONLY retail.stores
+    ADD CONSTRAINT stores_pkey PRIMARY KEY (store_id);
+
+ALTER TABLE ONLY sync.watermarks
+    ADD CONSTRAINT watermarks_pkey PRIMARY KEY (table_name);
+
+CREATE INDEX events_by_customer ON ONLY audit.events USING gin (customer_ids);
+
+CREATE INDEX events_by_principal ON ONLY audit.events USING btree (principal_id, occurred_at);
+
+CREATE INDEX events_other_customer_ids_idx ON audit.events_other USING gin (customer_ids);
+
+CREATE INDEX events_other_principal_id_occurred_at_idx ON audit.events_other USING btree (principal_id, occurred_at);
+
+CREATE INDEX codes_by_expiry ON auth.codes USING btree (expires_at);
+
+CREATE INDEX outbox_by_xid ON ingest.outbox USING btree (xid, sequence);
+
+CREATE INDEX sessions_by_expiry ON portal.sessions USING btree (expires_at);
+
+CREATE INDEX sessions_by_principal ON portal.sessions USING btree (principal_id);
+
+CREATE INDEX sign_ins_by_expiry ON portal.sign_ins USING btree (expires_at);
+
+CREATE INDEX customer_contacts_by_email ON retail.customer_contacts USING btree (email_norm);
+
+CREATE INDEX customer_contacts_by_phone ON retail.customer_contacts USING btree (phone_norm);
+
+CREATE INDEX customers_by_name ON retail.customers USING btree (name_norm text_pattern_ops);
+
+CREATE INDEX product_embeddings_nearest ON retail.product_embeddings USING hnsw (embedding public.halfvec_cosine_ops) WITH (m='16', ef_construction='200');
+
+CREATE INDEX products_by_lexeme ON retail.products USING gin (lexemes);
+
+CREATE INDEX receipts_by_card ON retail.receipts USING gin (card_last4);
+
+CREATE INDEX receipts_by_customer ON retail.receipts USING btree (customer_id, purchased_at DESC, receipt_id DESC) WHERE (customer_id IS NOT NULL);
+
+CREATE INDEX receipts_by_day ON retail.receipts USING btree (purchased_on, total_cents);
+
+CREATE INDEX receipts_by_sku ON retail.receipts USING gin (skus);
+
+CREATE INDEX receipts_by_store_day ON retail.receipts USING btree (store_id, purchased_on, total_cents);
+
+ALTER INDEX audit.events_by_customer ATTACH PARTITION audit.events_other_customer_ids_idx;
+
+ALTER INDEX audit.events_pkey ATTACH PARTITION audit.events_other_pkey;
+
+ALTER INDEX audit.events_by_principal ATTACH PARTITION audit.events_other_principal_id_occurred_at_idx;
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON audit.events FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.events FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.events_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+ALTER TABLE ONLY retail.customer_contacts
+    ADD CONSTRAINT customer_contacts_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES retail.customers(customer_id) ON DELETE CASCADE;
+
+ALTER TABLE retail.customer_contacts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.customer_profiles ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.customers ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own_regions ON retail.customer_profiles FOR SELECT TO receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
+
+CREATE POLICY own_regions ON retail.customers FOR SELECT TO receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
+
+CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
+
+ALTER TABLE retail.receipts ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY writers ON retail.customer_contacts TO receipts_ingest USING (true) WITH CHECK (true);
+
+CREATE POLICY writers ON retail.customer_profiles TO receipts_pipeline USING (true) WITH CHECK (true);
+
+CREATE POLICY writers ON retail.customers TO receipts_ingest, receipts_pipeline USING (true) WITH CHECK (true);
+
+CREATE POLICY writers ON retail.receipts TO receipts_ingest, receipts_pipeline USING (true) WITH CHECK (true);
+
+GRANT USAGE ON SCHEMA access TO receipts_api;
+GRANT USAGE ON SCHEMA access TO receipts_auth;
+GRANT USAGE ON SCHEMA access TO receipts_search;
+GRANT USAGE ON SCHEMA access TO receipts_ingest;
+
+GRANT USAGE ON SCHEMA audit TO receipts_api;
+GRANT USAGE ON SCHEMA audit TO receipts_auth;
+GRANT USAGE ON SCHEMA audit TO receipts_pipeline;
+
+GRANT USAGE ON SCHEMA auth TO receipts_auth;
+
+GRANT USAGE ON SCHEMA ingest TO receipts_ingest;
+GRANT USAGE ON SCHEMA ingest TO receipts_pipeline;
+
+GRANT USAGE ON SCHEMA portal TO receipts_portal;
+
+GRANT USAGE ON SCHEMA retail TO receipts_ingest;
+GRANT USAGE ON SCHEMA retail TO receipts_pipeline;
+GRANT USAGE ON SCHEMA retail TO receipts_api;
+GRANT USAGE ON SCHEMA retail TO receipts_search;
+
+GRANT USAGE ON SCHEMA sync TO receipts_pipeline;
+GRANT USAGE ON SCHEMA sync TO receipts_api;
+
+REVOKE ALL ON FUNCTION access.list_principals() FROM PUBLIC;
+GRANT ALL ON FUNCTION access.list_principals() TO receipts_auth;
+
+REVOKE ALL ON FUNCTION access.my_regions() FROM PUBLIC;
+GRANT ALL ON FUNCTION access.my_regions() TO receipts_api;
+GRANT ALL ON FUNCTION access.my_regions() TO receipts_search;
+
+REVOKE ALL ON FUNCTION access.open_scope(p_principal_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION access.open_scope(p_principal_id text) TO receipts_auth;
+
+REVOKE ALL ON FUNCTION audit.make_partitions(p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.make_partitions(p_today date) TO receipts_pipeline;
+
+GRANT SELECT ON TABLE access.regions TO receipts_api;
+GRANT SELECT ON TABLE access.regions TO receipts_auth;
+GRANT SELECT,INSERT,UPDATE ON TABLE access.regions TO receipts_ingest;
+
+GRANT INSERT ON TABLE audit.events TO receipts_api;
+GRANT INSERT ON TABLE audit.events TO receipts_auth;
+
+GRANT SELECT,INSERT,DELETE ON TABLE auth.codes TO receipts_auth;
+
+GRANT SELECT,INSERT ON TABLE ingest.corrections TO receipts_ingest;
+
+GRANT SELECT,INSERT,DELETE ON TABLE ingest.outbox TO receipts_ingest;
+GRANT SELECT ON TABLE ingest.outbox TO receipts_pipeline;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE ingest.quarantine TO receipts_ingest;
+GRANT SELECT ON TABLE ingest.quarantine TO receipts_pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.sessions TO receipts_portal;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.sign_ins TO receipts_portal;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE retail.customer_contacts TO receipts_ingest;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.customer_profiles TO receipts_pipeline;
+GRANT SELECT ON TABLE retail.customer_profiles TO receipts_api;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE retail.customers TO receipts_ingest;
+GRANT SELECT ON TABLE retail.customers TO receipts_pipeline;
+GRANT SELECT ON TABLE retail.customers TO receipts_api;
+GRANT SELECT ON TABLE retail.customers TO receipts_search;
+
+GRANT UPDATE(region_ids) ON TABLE retail.customers TO receipts_pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.product_embeddings TO receipts_pipeline;
+GRANT SELECT ON TABLE retail.product_embeddings TO receipts_api;
+GRANT SELECT ON TABLE retail.product_embeddings TO receipts_search;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.products TO receipts_pipeline;
+GRANT SELECT ON TABLE retail.products TO receipts_api;
+GRANT SELECT ON TABLE retail.products TO receipts_search;
+
+GRANT SELECT,INSERT ON TABLE retail.receipts TO receipts_ingest;
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.receipts TO receipts_pipeline;
+GRANT SELECT ON TABLE retail.receipts TO receipts_api;
+GRANT SELECT ON TABLE retail.receipts TO receipts_search;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE retail.stores TO receipts_ingest;
+GRANT SELECT ON TABLE retail.stores TO receipts_pipeline;
+GRANT SELECT ON TABLE retail.stores TO receipts_api;
+GRANT SELECT ON TABLE retail.stores TO receipts_search;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE sync.watermarks TO receipts_pipeline;
+GRANT SELECT ON TABLE sync.watermarks TO receipts_api;

@@ -1,0 +1,23 @@
+-- name: count_rows
+-- How many rows each relation holds.
+SELECT
+    (SELECT count(*) FROM retail.receipts) AS receipts,
+    (SELECT count(*) FROM retail.receipts WHERE refined_at IS NOT NULL) AS receipts_refined,
+    (SELECT count(*) FROM retail.stores) AS stores,
+    (SELECT count(*) FROM retail.customers) AS customers,
+    (SELECT count(*) FROM retail.products) AS products,
+    (SELECT count(*) FROM retail.product_embeddings) AS product_embeddings,
+    (SELECT count(*) FROM retail.customer_profiles) AS customer_profiles;
+
+-- name: measure_ingest
+-- What waits for Bronze and for how long, and what was refused.
+SELECT
+    (SELECT count(*) FROM ingest.outbox) AS outbox,
+    (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8 FROM ingest.outbox)
+        AS outbox_oldest_s,
+    (SELECT count(*) FROM ingest.quarantine WHERE state = 'held') AS quarantine_held,
+    (SELECT count(*) FROM ingest.quarantine WHERE state = 'replayed') AS quarantine_replayed;
+
+-- name: list_watermarks
+-- How far Postgres follows each table of the lake.
+SELECT table_name, version, committed_at, synced_at FROM sync.watermarks ORDER BY table_name;
