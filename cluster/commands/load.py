@@ -2,8 +2,70 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
+    app.command("load")(load)
+
+
+def load(
+    users: Annotated[int, typer.Option(min=1, help="Simulated reps.")] = 20,
+    spawn_rate: Annotated[float, typer.Option(min=0.1, help="Reps who start per second.")] = 5.0,
+    duration: Annotated[str, typer.Option(help="How long, as in 30s or 5m.")] = "30s",
+    think: Annotated[float, typer.Option(min=0.0, help="Scale of the pauses between clicks; 0 for none.")] = 1.0,
+    host: Annotated[str | None, typer.Option(help="Where the API is; by default the one of the settings.")] = None,
+    targets: Annotated[Path | None, typer.Option(help="Sample to use instead of drawing a new one.")] = None,
+    prepare: Annotated[Path | None, typer.Option(help="Only draw a sample of receipts into this file.")] = None,
+    samples: Annotated[int, typer.Option(min=1, max=200_000, help="Receipts to draw.")] = 5_000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Press the API as reps do and show how it answered, by route; fails when any request failed."""
+    from rich.console import Console
+
+    from configs.settings import load_settings
+    from loadtest import figures, headless
+    from loadtest.bench.report import machine
+    from loadtest.targets import sample_targets, write_targets
+
+    settings = load_settings()
+    said = Console(stderr=True)
+    if prepare is not None:
+        write_targets(sample_targets(settings, samples), prepare)
+        said.print(f"Wrote a sample of receipts to {prepare}.")
+        return
+    seconds = read_duration(duration)
+    with tempfile.TemporaryDirectory(prefix="receipts-load-") as folder:
+        scratch = Path(folder)
+        if targets is None:
+            targets = scratch / "targets.json"
+            with said.status("Drawing a sample of receipts"):
+                write_targets(sample_targets(settings, samples), targets)
+        address = host or settings.portal.api_url
+        secret = settings.state_dir / "secrets.json"
+        plan = headless.Run(address, targets.absolute(), secret, users, spawn_rate, seconds, think)
+        with said.status(f"{users} reps for {seconds} s against {address}"):
+            routes = figures.read_figures(headless.run(plan, scratch))
+    if as_json:
+        said.file.flush()
+        answer = {"name": "load", "machine": machine(), "users": users, "duration_s": seconds}
+        Console(soft_wrap=True).print_json(data={**answer, "routes": figures.as_json(routes)}, indent=None)
+    else:
+        figures.show(routes, Console())
+    failed = sum(route.failures for route in routes)
+    if failed:
+        said.print(f"receipts: {failed} requests failed.")
+        raise typer.Exit(1)
+
+
+def read_duration(text: str) -> int:
+    """Return the seconds of 45, 45s, 10m or 1h."""
+    number, unit = (text[:-1], text[-1]) if text[-1:].isalpha() else (text, "s")
+    if not (number.isdecimal() and int(number) > 0 and unit in "smh"):
+        raise typer.BadParameter(f"{text} is no duration; expected a whole number with s, m or h, as in 30s or 5m")
+    return int(number) * {"s": 1, "m": 60, "h": 3_600}[unit]
