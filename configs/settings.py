@@ -72,6 +72,7 @@ class ServeSettings(Section):
     port: int = Field(default=8000, ge=1024, le=65535)
     min_replicas: int = Field(default=1, ge=1)
     max_replicas: int = Field(default=4, ge=1)
+    replica_cpus: float = Field(default=0.0, ge=0)  # what Ray reserves for one; 0 where everything shares one machine
     max_body_bytes: int = Field(default=65_536, ge=1_024)
 
 

@@ -1,0 +1,173 @@
+"""Puts the serving applications on Ray Serve, each scaled by itself, and waits until they answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import ray
+from pydantic import BaseModel, SecretStr
+from ray import serve
+from ray.serve.schema import ApplicationStatus, ServeStatus
+
+from cluster.errors import PlatformError
+from cluster.replica import Replica
+from configs.settings import CONFIG_FILE_KEY, ENVIRONMENT_KEY, PREFIX, Settings
+from serve_apps.development_provider import require_loopback
+
+_DEADLINE_S = 240.0  # six replicas that import torch and open pools, one after another on a busy small machine
+_POLL_S = 0.5
+_FAILED = {ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY}
+
+Progress = Callable[[Mapping[str, str]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One serving application: its name, where it is mounted, and the module whose `build_app` makes it."""
+
+    name: str
+    prefix: str
+    module: str
+
+
+SIGN_IN = Capability("auth", "/auth", "serve_apps.development_provider")
+CAPABILITIES = (
+    Capability("lookup", "/receipt", "serve_apps.lookup"),
+    Capability("customers", "/customers", "serve_apps.history"),
+    Capability("context", "/cs", "serve_apps.context"),
+    Capability("fuzzy", "/search/fuzzy", "serve_apps.fuzzy"),
+    Capability("semantic", "/search", "serve_apps.semantic"),
+)
+
+
+def capabilities_of(settings: Settings) -> tuple[Capability, ...]:
+    """Return what is deployed here. Raises SettingsError when the development sign-in is on where it may not be."""
+    if not settings.auth.development_provider:
+        return CAPABILITIES
+    require_loopback(settings)
+    return (SIGN_IN, *CAPABILITIES)
+
+
+def deploy(
+    settings: Settings,
+    address: str,
+    *,
+    capabilities: Sequence[Capability] | None = None,
+    config_file: Path | None = None,
+    on_progress: Progress = lambda _: None,
+) -> None:
+    """Deploy all applications and return when each answers over HTTP; doing it again changes only what changed.
+
+    `on_progress` gets each application's state by name. Raises PlatformError with the replica's own words when an
+    application does not come up.
+    """
+    wanted = capabilities_of(settings) if capabilities is None else tuple(capabilities)
+    ray.init(address=address, namespace="serve", log_to_driver=False, ignore_reinit_error=True)
+    serve.start(proxy_location="EveryNode", http_options={"host": settings.serve.host, "port": settings.serve.port})
+    variables = replica_environment(settings, config_file)
+    targets = [
+        serve.RunTarget(
+            target=_application(capability, settings, variables), name=capability.name, route_prefix=capability.prefix
+        )
+        for capability in wanted
+    ]
+    serve.run_many(targets, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+    for name in serve.status().applications.keys() - {capability.name for capability in wanted}:
+        serve.delete(name)
+    deadline = time.monotonic() + _DEADLINE_S
+    _wait_until_running(wanted, deadline, on_progress)
+    _wait_until_routed(settings, wanted, deadline)
+
+
+def replica_environment(settings: Settings, config_file: Path | None = None) -> dict[str, str]:
+    """Return the variables that give a replica these settings, without any secret.
+
+    Secrets come from the replica's own environment, its configuration file or `state_dir/secrets.json`.
+    """
+    variables = {ENVIRONMENT_KEY: settings.environment}
+    _flatten(settings, PREFIX, variables)
+    variables[f"{PREFIX}STATE_DIR"] = str(settings.state_dir.resolve())
+    if config_file is not None:
+        variables[CONFIG_FILE_KEY] = str(config_file.resolve())
+    return variables
+
+
+def _flatten(section: BaseModel, prefix: str, variables: dict[str, str]) -> None:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        key = f"{prefix}{name.upper()}"
+        if isinstance(value, BaseModel):
+            _flatten(value, f"{key}__", variables)
+        elif name != "environment" and value is not None and not isinstance(value, SecretStr | dict):
+            variables[key] = str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _application(capability: Capability, settings: Settings, variables: Mapping[str, str]) -> serve.Application:
+    # One process signs everybody in: its replicas would only wait.
+    most = 1 if capability == SIGN_IN else max(settings.serve.min_replicas, settings.serve.max_replicas)
+    deployed = serve.deployment(
+        name=capability.name,
+        ray_actor_options={"num_cpus": settings.serve.replica_cpus, "runtime_env": {"env_vars": dict(variables)}},
+        autoscaling_config={
+            "min_replicas": min(settings.serve.min_replicas, most),
+            "max_replicas": most,
+            "target_ongoing_requests": 16,
+            "upscale_delay_s": 5,
+            "downscale_delay_s": 300,
+        },
+        max_ongoing_requests=256,  # more than enough for full groups of lookups and audit events
+        max_surge_percent=100,  # else a new version of a single replica stalls callers for seconds
+        graceful_shutdown_timeout_s=15,
+        health_check_period_s=10,
+        health_check_timeout_s=15,
+        logging_config={"enable_access_log": False, "log_level": "WARNING"},  # every answer is in the audit trail
+    )
+    return deployed(Replica).bind(capability.module)
+
+
+def _wait_until_running(wanted: Sequence[Capability], deadline: float, on_progress: Progress) -> None:
+    while True:
+        status = serve.status()
+        states = {one.name: status.applications[one.name].status for one in wanted if one.name in status.applications}
+        on_progress({name: state.value for name, state in states.items()})
+        for name, state in states.items():
+            if state in _FAILED:
+                raise PlatformError(f"The application {name} does not start: {_why(status, name)}")
+        late = [one.name for one in wanted if states.get(one.name) is not ApplicationStatus.RUNNING]
+        if not late:
+            return
+        if time.monotonic() > deadline:
+            raise PlatformError(f"The application {late[0]} is not running yet: {_why(status, late[0])}")
+        time.sleep(_POLL_S)
+
+
+def _why(status: ServeStatus, name: str) -> str:
+    """Return the last line of what Serve says of an application and its deployments: the replica's error."""
+    application = status.applications.get(name)
+    if application is None:
+        return "Serve does not know it."
+    messages = [deployment.message for deployment in application.deployments.values()] + [application.message]
+    lines = [line.strip() for message in messages for line in message.splitlines() if line.strip()]
+    errors = [line for line in lines if "Error" in line and not line.startswith("File ")]
+    return (errors or lines or [application.status.value])[0]
+
+
+def _wait_until_routed(settings: Settings, wanted: Sequence[Capability], deadline: float) -> None:
+    """Wait until the proxy on this node sends requests to each application: until then it answers 404."""
+    base = f"http://127.0.0.1:{settings.serve.port}"
+    while True:
+        try:
+            routes = httpx.get(f"{base}/-/routes", timeout=2).json()
+            healthy = httpx.get(f"{base}/-/healthz", timeout=2).is_success
+        except (httpx.HTTPError, ValueError):
+            routes, healthy = {}, False
+        missing = [one.prefix for one in wanted if one.prefix not in routes]
+        if healthy and not missing:
+            return
+        if time.monotonic() > deadline:
+            raise PlatformError(f"{base} does not serve {', '.join(missing) or 'yet'}, though its replicas run.")
+        time.sleep(_POLL_S)

@@ -1,0 +1,26 @@
+"""One replica of a serving application: where Ray Serve meets an ordinary ASGI application."""
+
+from __future__ import annotations
+
+import importlib
+
+from ray import serve
+from starlette.applications import Starlette
+
+from configs.settings import load_settings
+
+
+@serve.ingress()
+class Replica:
+    """Builds its application from the settings it finds where it runs; no secret travels with the deployment."""
+
+    def __init__(self, module: str) -> None:
+        self._application: Starlette = importlib.import_module(module).build_app(load_settings())
+
+    def __serve_build_asgi_app__(self) -> Starlette:
+        """Return the application; Serve runs its lifespan in this replica's event loop."""
+        return self._application
+
+    async def check_health(self) -> None:
+        """Raise when the replica cannot do its work; Serve then replaces it."""
+        await self._application.state.context.check_health()

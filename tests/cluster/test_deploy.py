@@ -1,0 +1,92 @@
+"""The applications on a real Ray Serve, reached over HTTP."""
+
+import httpx
+import psycopg
+import pytest
+import ray
+import yaml
+from ray import serve
+
+from cluster import deploy
+from cluster.errors import PlatformError
+from configs.settings import load_settings
+from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
+
+
+@pytest.fixture
+def serve_settings(ray_settings, tmp_path):
+    """The test's settings, also as a file for the replicas: a deployment carries no secret."""
+    file = tmp_path / "settings.yaml"
+    file.write_text(
+        yaml.safe_dump(
+            {
+                "database": {
+                    "dsn": ray_settings.database.dsn.get_secret_value(),
+                    "role_passwords": {
+                        role: secret.get_secret_value() for role, secret in ray_settings.database.role_passwords.items()
+                    },
+                }
+            }
+        )
+    )
+    file.chmod(0o600)
+    yield ray_settings, file
+    if ray.is_initialized():
+        serve.shutdown()
+        ray.shutdown()
+
+
+def test_replicas_get_every_setting_but_no_secret(settings, tmp_path):
+    """A deployment's environment is enough to load the same settings, apart from secrets."""
+    variables = deploy.replica_environment(settings, tmp_path / "own.yaml")
+    secrets = [
+        settings.database.dsn.get_secret_value(),
+        *(s.get_secret_value() for s in settings.database.role_passwords.values()),
+    ]
+    assert not [key for key, value in variables.items() if any(secret in value for secret in secrets)]
+    del variables["RECEIPTS_CONFIG_FILE"]
+    database = settings.database.model_copy(update={"dsn": None, "role_passwords": {}})
+    assert load_settings(variables) == settings.model_copy(
+        update={"database": database, "state_dir": settings.state_dir.resolve()}
+    )
+
+
+def test_deployed_applications_sign_in_and_answer_and_a_second_deployment_changes_nothing(
+    serve_settings, sign_ins, owner: psycopg.Connection
+):
+    settings, file = serve_settings
+    receipt = make_receipt()
+    store_rows(settings, stores=[make_store()], customers=[make_customer()], receipts=[receipt])
+    wanted = [one for one in deploy.capabilities_of(settings) if one.name in {"auth", "lookup", "customers", "context"}]
+    for _ in range(2):
+        deploy.deploy(settings, settings.ray.address, capabilities=wanted, config_file=file)
+        replicas = {name: app.deployments for name, app in serve.status().applications.items()}
+        assert set(replicas) == {one.name for one in wanted}
+
+    secret = yaml.safe_load((settings.state_dir / "secrets.json").read_text())["development_client_secret"]
+    with httpx.Client(base_url=settings.portal.api_url, timeout=10) as client:
+        form = {"grant_type": "client_credentials", "client_id": "rep.east", "client_secret": secret}
+        token = client.post("/auth/token", data=form).raise_for_status().json()["access_token"]
+        assert client.get(f"/receipt/{receipt.receipt_id}").status_code == 401
+        client.headers["Authorization"] = f"Bearer {token}"
+        assert client.get(f"/receipt/{receipt.receipt_id}").json()["receipt"] == receipt.model_dump(
+            mode="json", exclude_none=True
+        )
+        assert client.get("/customers/C0000001/receipts").json()["receipts"][0]["receipt_id"] == receipt.receipt_id
+        assert client.get("/cs/context/C0000001").json()["customer"]["first_name"] == "Maria"
+        assert client.get("/receipt/2611170036700300000200").status_code == 422
+    routes = [row[0] for row in owner.execute("SELECT route FROM audit.events WHERE principal_id = 'rep.east'")]
+    assert sorted(routes) == [
+        "GET /cs/context/{customer_id}",
+        "GET /customers/{customer_id}/receipts",
+        "GET /receipt/{receipt_id}",
+        "GET /receipt/{receipt_id}",
+        "POST /auth/token",
+    ]
+
+
+def test_an_application_that_cannot_start_is_reported_with_its_error(serve_settings):
+    settings, _ = serve_settings
+    lookup = next(one for one in deploy.CAPABILITIES if one.name == "lookup")
+    with pytest.raises(PlatformError, match="RECEIPTS_DATABASE__ROLE_PASSWORDS__RECEIPTS_API is not set"):
+        deploy.deploy(settings, settings.ray.address, capabilities=[lookup])
