@@ -1,0 +1,42 @@
+-- From the outbox to Bronze. A window is made of whole transactions that are older than every running one: nothing can
+-- appear in it any more.
+
+-- name: try_to_lead
+-- Become the one drainer of this database for as long as the connection lives.
+SELECT pg_try_advisory_lock(hashtextextended('ingest.drainer', 0));
+
+-- name: find_lineage
+-- Which line of transaction numbers this server is on: numbers of another server must not be compared with them.
+SELECT system_identifier::text FROM pg_control_system();
+
+-- name: find_window
+-- The last transaction of the next window of about `limit` rows; null when there is nothing to drain.
+WITH ahead AS (
+    SELECT xid
+    FROM ingest.outbox
+    WHERE xid < pg_snapshot_xmin(pg_current_snapshot())
+    ORDER BY xid
+    LIMIT %(limit)s + 1
+), newest AS (
+    SELECT max(xid) AS xid, count(*) AS rows FROM ahead
+)
+SELECT CASE
+    WHEN newest.rows <= %(limit)s THEN newest.xid
+    ELSE coalesce((SELECT max(a.xid) FROM ahead a WHERE a.xid < newest.xid), newest.xid)
+END::text::bigint
+FROM newest;
+
+-- name: list_tables
+-- The Bronze tables with rows in a window.
+SELECT DISTINCT bronze_table FROM ingest.outbox WHERE xid <= %(last)s::text::xid8 ORDER BY bronze_table;
+
+-- name: list_rows
+-- The rows of a Bronze table in a window, after the transaction it has already.
+SELECT record_key, store_id, sequence, received_at, source, encode(payload_digest, 'hex'), payload, refusal
+FROM ingest.outbox
+WHERE bronze_table = %(bronze_table)s AND xid > %(after)s::text::xid8 AND xid <= %(last)s::text::xid8
+ORDER BY sequence;
+
+-- name: remove_window
+-- Free what Bronze holds.
+DELETE FROM ingest.outbox WHERE xid <= %(last)s::text::xid8;

@@ -1,0 +1,211 @@
+"""The outbox reaches Bronze exactly once, whoever is killed when."""
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from deltalake import Transaction
+from deltalake.exceptions import DeltaError
+
+from configs.settings import Settings
+from ingest import drainer
+from ingest.drainer import AnotherDrainer, drain, drain_continuously
+from receipts import bronze
+from receipts.database import DatabaseRole, conninfo
+from receipts.lake import lake_of
+from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
+
+_DEADLINE_S = 60
+
+
+def _keys(settings: Settings, table: str = "bronze.receipts") -> list[str]:
+    lake = lake_of(settings)
+    if not lake.exists(table):
+        return []
+    return lake.open(table).to_pyarrow_table().column("record_key").to_pylist()
+
+
+def _receipts(first: int, count: int, register: int = 3) -> Iterator:
+    return (make_receipt(register_id=register, sequence_number=n) for n in range(first, first + count))
+
+
+def _outbox(owner: psycopg.Connection) -> int:
+    return owner.execute("SELECT count(*) FROM ingest.outbox").fetchone()[0]
+
+
+def test_what_was_received_stands_in_bronze_and_the_outbox_is_free(
+    settings: Settings, owner: psycopg.Connection
+) -> None:
+    receipt = make_receipt()
+    store_rows(settings, stores=[make_store()], customers=[make_customer()], receipts=[receipt])
+    assert drain(settings) == 3
+    assert _outbox(owner) == 0
+    assert drain(settings) == 0
+    rows = lake_of(settings).open(bronze.RECEIPTS.name).to_pyarrow_table().to_pylist()
+    assert len(rows) == 1
+    row = rows[0]
+    assert row["payload"] == receipt.canonical()
+    assert (row["record_key"], row["store_id"], row["source"], row["refusal"]) == (
+        receipt.receipt_id,
+        367,
+        "test",
+        None,
+    )
+    assert len(row["payload_digest"]) == 64
+    assert _keys(settings, "bronze.customers") == ["C0000001"]
+    assert _keys(settings, "bronze.stores") == ["367"]
+
+
+def test_windows_are_made_of_whole_transactions_in_order(settings: Settings) -> None:
+    small = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"drain_records": 10})})
+    store_rows(settings, stores=[make_store()])
+    for first in (1, 21, 41):
+        store_rows(settings, receipts=_receipts(first, 20))  # each transaction alone is larger than a window
+    assert drain(small) == 61
+    table = lake_of(settings).open(bronze.RECEIPTS.name)
+    sequences = table.to_pyarrow_table().sort_by("sequence").column("record_key").to_pylist()
+    assert sequences == [receipt.receipt_id for receipt in _receipts(1, 60)]
+    assert table.version() == 3  # created, then one commit for each transaction
+
+
+def test_a_row_of_an_older_transaction_that_commits_late_is_not_missed(
+    settings: Settings, owner: psycopg.Connection
+) -> None:
+    store_rows(settings, stores=[make_store()])
+    with psycopg.connect(conninfo(settings, DatabaseRole.INGEST)) as slow:
+        slow.execute("SELECT pg_current_xact_id()")  # takes its number now, writes and commits after the others
+        store_rows(settings, receipts=_receipts(1, 5))
+        drain(settings)
+        assert _keys(settings) == []  # they are newer than a running transaction
+        slow.execute(
+            "INSERT INTO ingest.outbox (bronze_table, record_key, received_at, source, payload_digest, payload) "
+            "VALUES ('bronze.receipts', 'late', now(), 'test', '\\x00', '{}')"
+        )
+    drain(settings)
+    assert sorted(_keys(settings)) == sorted(["late", *(receipt.receipt_id for receipt in _receipts(1, 5))])
+    assert _outbox(owner) == 0
+
+
+def test_rows_that_bronze_has_already_are_freed_and_not_written_again(
+    settings: Settings, owner: psycopg.Connection
+) -> None:
+    store_rows(settings, stores=[make_store()], receipts=_receipts(1, 5))
+    owner.execute("CREATE TABLE kept AS SELECT * FROM ingest.outbox")
+    drain(settings)
+    # What a kill between the Delta commit and the delete leaves behind:
+    owner.execute("INSERT INTO ingest.outbox OVERRIDING SYSTEM VALUE SELECT * FROM kept")
+    store_rows(settings, receipts=_receipts(6, 5))
+    assert drain(settings) == 5
+    assert sorted(_keys(settings)) == [receipt.receipt_id for receipt in _receipts(1, 10)]
+    assert _keys(settings, "bronze.stores") == ["367"]
+    assert _outbox(owner) == 0
+
+
+def test_one_drainer_works_at_a_time(settings: Settings) -> None:
+    with psycopg.connect(conninfo(settings, DatabaseRole.INGEST), autocommit=True) as other:
+        other.execute(drainer._SQL["try_to_lead"])
+        with pytest.raises(AnotherDrainer):
+            drain(settings)
+    assert drain(settings) == 0
+
+
+def test_a_commit_that_lost_the_race_is_refused(settings: Settings) -> None:
+    table = lake_of(settings).ensure(bronze.RECEIPTS)
+    winner = lake_of(settings).open(bronze.RECEIPTS.name)
+    values = [("k", 1, 1, datetime(2026, 11, 17, tzinfo=UTC), "s", "d", "{}", None)]
+    drainer._commit(winner, values, Transaction("outbox:1", 7))
+    with pytest.raises(DeltaError):
+        drainer._commit(table, values, Transaction("outbox:1", 7))
+    assert _keys(settings) == ["k"]
+
+
+def test_a_drainer_killed_at_any_moment_loses_and_doubles_nothing(
+    settings: Settings, owner: psycopg.Connection, tmp_path
+) -> None:
+    small = {"drain_records": 40, "drain_interval_s": 0.01}
+    store_rows(settings, stores=[make_store()])
+    chance = random.Random(20261123)
+    environment = _environment(settings, small)
+    written = 0
+    for _ in range(6):
+        for _ in range(4):
+            store_rows(settings, receipts=_receipts(written + 1, 25))
+            written += 25
+        before = len(_keys(settings))
+        process = subprocess.Popen([sys.executable, "-c", _KILLABLE], env=environment, stderr=subprocess.PIPE)
+        try:
+            _wait_for(lambda before=before: len(_keys(settings)) > before)
+            threading.Event().wait(chance.uniform(0, 0.15))  # the moment of death is what is drawn here
+        finally:
+            process.kill()
+            process.communicate()
+    _wait_for(lambda: _drained(settings) and _outbox(owner) == 0)
+    assert sorted(_keys(settings)) == [receipt.receipt_id for receipt in _receipts(1, written)]
+
+
+def test_draining_beside_writers_ends_with_every_row_once(settings: Settings, owner: psycopg.Connection) -> None:
+    quick = settings.model_copy(
+        update={"ingest": settings.ingest.model_copy(update={"drain_interval_s": 0.02, "drain_records": 30})}
+    )
+    store_rows(settings, stores=[make_store()])
+    stop = threading.Event()
+    draining = threading.Thread(target=drain_continuously, args=(quick, stop))
+    draining.start()
+
+    def write(register: int) -> None:
+        for first in range(1, 101, 10):
+            store_rows(settings, receipts=_receipts(first, 10, register))
+
+    writers = [threading.Thread(target=write, args=(register,)) for register in (1, 2, 3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    _wait_for(lambda: _outbox(owner) == 0)
+    stop.set()
+    draining.join()
+    expected = [receipt.receipt_id for register in (1, 2, 3) for receipt in _receipts(1, 100, register)]
+    assert sorted(_keys(settings)) == sorted(expected)
+
+
+_KILLABLE = """
+import threading
+from configs.settings import load_settings
+from ingest.drainer import drain_continuously
+drain_continuously(load_settings(), threading.Event())
+"""
+
+
+def _environment(settings: Settings, ingest: dict[str, object]) -> dict[str, str]:
+    mine = {
+        "RECEIPTS_STATE_DIR": str(settings.state_dir),
+        "RECEIPTS_DATABASE__DSN": settings.database.dsn.get_secret_value(),
+        "RECEIPTS_DATABASE__ROLE_PASSWORDS__RECEIPTS_INGEST": (
+            settings.database.role_passwords["receipts_ingest"].get_secret_value()
+        ),
+        **{f"RECEIPTS_INGEST__{key.upper()}": str(value) for key, value in ingest.items()},
+    }
+    return {**os.environ, **mine}
+
+
+def _drained(settings: Settings) -> bool:
+    """Drain, unless the server has not noticed yet that the killed drainer is gone."""
+    try:
+        drain(settings)
+    except AnotherDrainer:
+        return False
+    return True
+
+
+def _wait_for(condition) -> None:
+    deadline = time.monotonic() + _DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not happen"
+        threading.Event().wait(0.02)
