@@ -26,6 +26,7 @@ EXAMPLES = (
     "card ending 4242 last week",
 )
 _ITEMS_SHOWN = 4
+_ISO_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ def single(found: FullReceipt, now: datetime) -> Markup:
     return _render("results.html", answer=SearchAnswer(hits=(hit,)), now=now, opened=found.receipt.receipt_id)
 
 
-def understood(answer: SearchAnswer) -> Markup:
+def understood(answer: SearchAnswer, now: datetime) -> Markup:
     """Return the chips that say how the query was read."""
-    return _render("understood.html", understood=answer.understood)
+    return _render("understood.html", understood=answer.understood, now=now)
 
 
 def paper(found: FullReceipt, marked: frozenset[int]) -> Markup:
@@ -106,9 +107,10 @@ def top(name: str, role: str, principal_id: str) -> Markup:
     return _render("top.html", name=name, role=role.replace("_", " "), principal_id=principal_id)
 
 
-def page(title: str, detail: str, action: str = "", target: str = "", *, script: str = "") -> str:
-    """Return a whole small page outside Gradio, such as the one after signing out."""
-    return str(_render("page.html", title=title, detail=detail, action=action, target=target, script=script))
+def page(title: str, detail: str, *, action: str = "", target: str = "", principal_id: str = "") -> str:
+    """Return a whole small page outside Gradio; with `principal_id` it tells other tabs who is signed in."""
+    page = _render("page.html", title=title, detail=detail, action=action, target=target, principal_id=principal_id)
+    return str(page)
 
 
 def summarise(found: FullReceipt) -> ReceiptSummary:
@@ -185,9 +187,19 @@ def ago(summary: ReceiptSummary, now: datetime) -> str:
     return f"{days} days ago" if days < 60 else f"{round(days / 30.4)} months ago" if days < 700 else ""
 
 
-def chip_value(kind: str, value: str) -> str:
+def chip_value(kind: str, value: str, year: int | None = None) -> str:
     """Return what a part of the query was understood as, dates in words and everything else as it came."""
-    return re.sub(r"\b\d{4}-\d{2}-\d{2}\b", _day_in_words, value) if kind == "date" else value
+    return _ISO_DATE.sub(lambda found: _day_in_words(found[0], year), value) if kind == "date" else value
+
+
+def calm(text: str) -> str:
+    """Return what a till shouts in capitals as people write it; anything else stays."""
+    return text.capitalize() if text.isupper() else text
+
+
+def dotted(masked: str) -> str:
+    """Return masked contact data with dots for stars."""
+    return masked.replace("*", "•")
 
 
 def month_name(month: str) -> str:
@@ -203,15 +215,15 @@ def tender_name(tender: Tender) -> str:
 
 def initials(name: str) -> str:
     """Return up to two letters that stand for a name."""
-    words = [word for word in name.split() if word[:1].isalpha()]
+    words = [word for word in re.sub(r"\(.*?\)", "", name).split() if word[:1].isalpha()]
     return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper() or "?"
 
 
-def _day_in_words(match: re.Match[str]) -> str:
+def _day_in_words(iso: str, year: int | None) -> str:
     try:
-        return day(date.fromisoformat(match[0]))
+        return day(date.fromisoformat(iso), year)
     except ValueError:  # 2026-02-30: not ours to correct
-        return match[0]
+        return iso
 
 
 @lru_cache(maxsize=1)  # the templates are compiled once per process
@@ -224,7 +236,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    filters = (plain_money, whole_money, day, clock, ago, month_name, tender_name, initials, shown_items)
+    filters = (plain_money, whole_money, day, clock, ago, month_name, calm, dotted, tender_name, initials, shown_items)
     # Jinja infers the type of these two from its own built-ins.
     table, names = cast("dict[str, object]", environment.filters), cast("dict[str, object]", environment.globals)
     table.update({function.__name__: function for function in filters})

@@ -7,3 +7,30 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
+    app.command("portal")(portal)
+
+
+def portal() -> None:
+    """Serve the portal until SIGTERM; what is being answered then is finished first."""
+    # Imported here: Gradio takes seconds, and `receipts --help` must not.
+    import uvicorn
+
+    from configs.settings import load_settings
+    from gradio_ui.asgi import build_app
+
+    settings = load_settings()
+    config = uvicorn.Config(
+        build_app(settings),
+        host=settings.portal.host,
+        port=settings.portal.port,
+        log_level=settings.log_level.lower(),
+        access_log=False,  # addresses of pages carry receipt numbers
+        server_header=False,
+        proxy_headers=False,  # a proxy in front is trusted by --forwarded-allow-ips only when someone sets it up
+        timeout_keep_alive=75,  # longer than a proxy keeps its end, so that it never meets a closed connection
+        timeout_graceful_shutdown=10,  # an answer takes milliseconds; what lasts longer is a heartbeat stream
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        raise typer.Exit(1)  # uvicorn has said why

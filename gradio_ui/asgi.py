@@ -1,0 +1,82 @@
+"""The portal as an ASGI application: its own few routes, the Gradio pages, and the doorway before both."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from importlib import resources
+
+import gradio as gr
+from fastapi import FastAPI, Request
+from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from configs.settings import Settings, SettingsError
+from gradio_ui.api import Api, open_client
+from gradio_ui.auth import SignIn
+from gradio_ui.doorway import Doorway, Portal, find_signed_in
+from gradio_ui.pages import rep
+from gradio_ui.signing import ROUTES
+from gradio_ui.theme import portal_theme
+from receipts.access import Permission
+from receipts.database import DatabaseRole, open_pool
+
+# The path of each page and what it takes to open it.
+MOUNTS = {"/rep": Permission.SEARCH_RECEIPTS}
+_SESSIONS_IN_MEMORY = 500  # about 53 KB each; Gradio drops the oldest, and our handlers keep nothing there
+_HEAD = (
+    '<meta name="color-scheme" content="light dark"><link rel="icon" href="/static/icon.svg" type="image/svg+xml">'
+    '<link rel="stylesheet" href="/static/app.css"><script src="/static/app.js" defer></script>'
+)
+
+
+def build_app(settings: Settings) -> ASGIApp:
+    """Return the portal. Connections open with the application's lifespan, not here."""
+    pool = open_pool(settings, DatabaseRole.PORTAL)
+    client = open_client(settings.portal)
+    secure = settings.portal.public_url.startswith("https://")
+    cookie = "__Host-receipts" if secure else "receipts_session"  # __Host- binds it to this host and to TLS
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        await pool.open()
+        try:
+            yield
+        finally:
+            await client.aclose()
+            await pool.close()
+
+    app = FastAPI(routes=list(ROUTES), lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.mount("/static", StaticFiles(directory=str(resources.files("gradio_ui") / "static")))
+    _mount(app, "/rep", rep.build())
+    return Doorway(app, Portal(SignIn(settings, pool), Api(client), cookie, secure), MOUNTS)
+
+
+def _mount(app: FastAPI, path: str, blocks: gr.Blocks) -> None:
+    """Mount a page with every default that would leak personal data switched off."""
+    if blocks.vibe_mode:
+        raise SettingsError("GRADIO_VIBE_MODE is set, which lets anyone signed in run code; unset it.")
+    blocks.state_session_capacity = _SESSIONS_IN_MEMORY
+    gr.mount_gradio_app(
+        app,
+        blocks,
+        path,
+        auth_dependency=_principal_id,
+        run_history=False,  # it would keep every question and answer in the browser's storage
+        show_error=False,
+        enable_monitoring=False,
+        max_file_size="1kb",
+        footer_links=[],
+        ssr_mode=False,
+        mcp_server=False,
+        pwa=False,
+        theme=portal_theme(),
+        head=_HEAD,
+        app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
+    )
+
+
+async def _principal_id(request: Request) -> str | None:
+    """Ask again behind the doorway: whoever gets past it without a session gets nothing from Gradio."""
+    session = await find_signed_in(request)
+    return None if session is None else session.principal_id

@@ -1,0 +1,167 @@
+"""What every request passes: only known routes, a session where one is needed, and headers that keep answers in."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gradio_ui.api import Api
+from gradio_ui.auth import SignIn, sign_in_url
+from gradio_ui.sessions import Session, find_session
+from receipts.access import Permission
+from receipts.errors import Forbidden, Unauthenticated
+
+# Everything else that Gradio serves is closed: uploads, files, deep links, the queue, monitoring, its API pages.
+_OPEN = re.compile(r"/(static|assets|svelte)/[^?]*|/(theme\.css|gradio_api/(app_id|startup-events|theme\.css))")
+_SIGNED_IN = re.compile(r"/|/config/?|/gradio_api/(run/predict|info|heartbeat/[a-z0-9]+|reset)/?")
+_SCRIPT = re.compile(rb"<script(?=[\s>])")
+_PORTAL, _SESSION = "receipts.portal", "receipts.session"
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """What handlers need: the sign-in, with the pool of sessions, and the API."""
+
+    sign_in: SignIn
+    api: Api
+    cookie: str  # the name of the session's cookie
+    secure: bool  # whether people come by https
+
+
+def portal_of(request: Request) -> Portal:
+    """Return the portal that a request came in by."""
+    return request.scope[_PORTAL]
+
+
+async def find_signed_in(request: Request) -> Session | None:
+    """Return who asks, looked up once per request, or None."""
+    if _SESSION not in request.scope:
+        portal = portal_of(request)
+        request.scope[_SESSION] = await find_session(portal.sign_in.pool, request.cookies.get(portal.cookie, ""))
+    return request.scope[_SESSION]
+
+
+async def require(request: Request, permission: Permission) -> Session:
+    """Return who asks; raises Unauthenticated or Forbidden. Every handler calls this itself."""
+    session = await find_signed_in(request)
+    if session is None:
+        raise Unauthenticated("Your session has ended.")
+    if not session.may(permission):
+        raise Forbidden("Your role has no access to this page.")
+    return session
+
+
+def is_navigation(request: Request) -> bool:
+    """Say whether a person opens a page, as opposed to a script of a page that asks for something."""
+    mode = request.headers.get("sec-fetch-mode")
+    return request.method == "GET" and (
+        mode == "navigate" or (mode is None and "text/html" in request.headers.get("accept", ""))
+    )
+
+
+class Doorway:
+    """Stands before the whole application. `mounts` maps the path of a Gradio page to what it takes to open it."""
+
+    def __init__(self, app: ASGIApp, portal: Portal, mounts: dict[str, Permission]) -> None:
+        self._app = app
+        self._portal = portal
+        self._mounts = mounts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on, or answer it here."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return  # no part of the portal speaks WebSocket
+        scope[_PORTAL] = self._portal
+        refusal = await self._refusal(Request(scope, receive))
+        nonce = secrets.token_urlsafe(16)
+        await (refusal or self._app)(_uncompressed(scope), receive, _Sealed(send, nonce))
+
+    async def _refusal(self, request: Request) -> Response | None:
+        """Return the answer to a request that goes no further."""
+        mount = next((m for m in self._mounts if request.url.path.startswith(f"{m}/")), None)
+        if mount is None:
+            return None
+        inner = request.url.path.removeprefix(mount)
+        if _OPEN.fullmatch(inner):
+            return None
+        if not _SIGNED_IN.fullmatch(inner):
+            return PlainTextResponse("There is no such page.", 404)
+        try:
+            await require(request, self._mounts[mount])
+        except Unauthenticated as error:
+            if is_navigation(request):
+                query = f"?{request.url.query}" if request.url.query else ""
+                return RedirectResponse(sign_in_url(f"{request.url.path}{query}"), 303)
+            return JSONResponse({"detail": str(error)}, 401)
+        except Forbidden as error:
+            return PlainTextResponse(str(error), 403)
+        return None
+
+
+class _Sealed:
+    """Sends an answer with protective headers; scripts of an HTML page get the nonce that the policy names."""
+
+    def __init__(self, send: Send, nonce: str) -> None:
+        self._send = send
+        self._nonce = nonce
+        self._start: Message | None = None
+        self._page = bytearray()
+
+    async def __call__(self, message: Message) -> None:
+        """Send one message, or hold it back."""
+        if message["type"] == "http.response.start":
+            message["headers"] = _headers(message["headers"], self._nonce)
+            if any(k == b"content-type" and v.startswith(b"text/html") for k, v in message["headers"]):
+                self._start = message  # held back: the length of the page is known when it is whole
+                return
+        elif self._start is not None:
+            self._page += message.get("body", b"")
+            if message.get("more_body", False):
+                return
+            body = _SCRIPT.sub(b'<script nonce="' + self._nonce.encode() + b'"', bytes(self._page))
+            kept = [(k, v) for k, v in self._start["headers"] if k != b"content-length"]
+            await self._send({**self._start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
+            message = {"type": "http.response.body", "body": body}
+        await self._send(message)
+
+
+def _policy(nonce: str) -> str:
+    """Return the Content-Security-Policy: Gradio compiles its templates, hence unsafe-eval; no inline script runs."""
+    return (
+        f"default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
+        "object-src 'none'; base-uri 'self'; form-action 'self'; frame-src 'none'; frame-ancestors 'none'"
+    )
+
+
+_FIXED = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"same-origin",
+    b"x-frame-options": b"DENY",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+}
+
+
+def _headers(given: list[tuple[bytes, bytes]], nonce: str) -> list[tuple[bytes, bytes]]:
+    """Return the headers of an answer with ours in place of any that Gradio or a library may set."""
+    ours = {**_FIXED, b"content-security-policy": _policy(nonce).encode()}
+    if not any(name == b"cache-control" for name, _ in given):
+        ours[b"cache-control"] = b"no-store"
+    return [*((name, value) for name, value in given if name not in ours), *ours.items()]
+
+
+def _uncompressed(scope: Scope) -> Scope:
+    """Ask for pages uncompressed, because their scripts get a nonce; assets stay compressed."""
+    headers = scope["headers"]
+    if not any(k == b"accept" and b"text/html" in v for k, v in headers):
+        return scope
+    return {**scope, "headers": [(k, v) for k, v in headers if k != b"accept-encoding"]}

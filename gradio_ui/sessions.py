@@ -1,0 +1,125 @@
+"""Who is signed in: an opaque cookie in the browser, everything else in Postgres, tokens sealed by the cookie."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from psycopg_pool import AsyncConnectionPool
+
+from receipts.access import PERMISSIONS, Permission, Role
+from receipts.sql import load_sql
+
+_SQL = load_sql("gradio_ui", "sessions")
+_SIGN_IN_LASTS = timedelta(minutes=10)  # long enough for a second factor, short enough to be useless later
+_NONCE_BYTES = 12  # what AES-GCM takes
+_COOKIE_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in person. `access_token` is what the API is asked with; the API judges it by itself."""
+
+    principal_id: str
+    role: Role
+    display_name: str
+    access_token: str
+    expires_at: datetime
+
+    def may(self, permission: Permission) -> bool:
+        """Say whether the role carries a permission: what to show, not what to protect."""
+        return permission in PERMISSIONS[self.role]
+
+
+async def record_session(pool: AsyncConnectionPool, session: Session) -> str:
+    """Keep a session and return its cookie, which is known to nobody else from now on."""
+    cookie = secrets.token_urlsafe(_COOKIE_BYTES)
+    row = {
+        "cookie_digest": _digest(cookie),
+        "principal_id": session.principal_id,
+        "role": session.role.value,
+        "display_name": session.display_name,
+        "sealed": _seal(cookie, {"access_token": session.access_token}),
+        "expires_at": session.expires_at,
+    }
+    async with pool.connection() as connection:
+        await connection.execute(_SQL["delete_expired_sessions"])
+        await connection.execute(_SQL["record_session"], row)
+    return cookie
+
+
+async def find_session(pool: AsyncConnectionPool, cookie: str) -> Session | None:
+    """Return the session of a cookie, or None when there is none, it has ended or was signed out."""
+    if not cookie:
+        return None
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_SQL["find_session"], {"cookie_digest": _digest(cookie)})
+        row = await cursor.fetchone()
+    if row is None:
+        return None
+    principal_id, role, display_name, sealed, expires_at = row
+    tokens = _open(cookie, sealed)
+    if tokens is None:
+        return None
+    return Session(principal_id, Role(role), display_name, str(tokens["access_token"]), expires_at)
+
+
+async def end_session(pool: AsyncConnectionPool, cookie: str) -> None:
+    """Forget a session; an unknown cookie is fine."""
+    async with pool.connection() as connection:
+        await connection.execute(_SQL["delete_session"], {"cookie_digest": _digest(cookie)})
+
+
+async def begin_sign_in(pool: AsyncConnectionPool, return_to: str, state: dict[str, object]) -> str:
+    """Keep what a sign-in needs when the browser comes back; return the cookie that finds it, for ten minutes."""
+    cookie = secrets.token_urlsafe(_COOKIE_BYTES)
+    row = {
+        "cookie_digest": _digest(cookie),
+        "return_to": return_to,
+        "sealed": _seal(cookie, state),
+        "expires_at": datetime.now(UTC) + _SIGN_IN_LASTS,
+    }
+    async with pool.connection() as connection:
+        await connection.execute(_SQL["delete_expired_sign_ins"])
+        await connection.execute(_SQL["record_sign_in"], row)
+    return cookie
+
+
+async def take_sign_in(pool: AsyncConnectionPool, cookie: str) -> tuple[str, dict[str, object]] | None:
+    """Return where a sign-in came from and its state, once; None when it is unknown or too old."""
+    if not cookie:
+        return None
+    async with pool.connection() as connection:
+        cursor = await connection.execute(_SQL["take_sign_in"], {"cookie_digest": _digest(cookie)})
+        row = await cursor.fetchone()
+    if row is None or not row[2]:
+        return None
+    state = _open(cookie, row[1])
+    return None if state is None else (row[0], state)
+
+
+def _digest(cookie: str) -> bytes:
+    # A fast hash is enough: the cookie is 256 random bits, which nobody can try out.
+    return hashlib.sha256(b"find " + cookie.encode()).digest()
+
+
+def _cipher(cookie: str) -> AESGCM:
+    return AESGCM(hashlib.sha256(b"seal " + cookie.encode()).digest())
+
+
+def _seal(cookie: str, values: dict[str, object]) -> bytes:
+    nonce = secrets.token_bytes(_NONCE_BYTES)
+    return nonce + _cipher(cookie).encrypt(nonce, json.dumps(values).encode(), _digest(cookie))
+
+
+def _open(cookie: str, sealed: bytes) -> dict[str, object] | None:
+    try:
+        plain = _cipher(cookie).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _digest(cookie))
+    except InvalidTag:  # the row was changed by someone who does not hold the cookie
+        return None
+    return json.loads(plain)
