@@ -150,10 +150,9 @@ def _why(status: ServeStatus, name: str) -> str:
     application = status.applications.get(name)
     if application is None:
         return "Serve does not know it."
-    messages = [deployment.message for deployment in application.deployments.values()] + [application.message]
+    messages = [application.message, *(deployment.message for deployment in application.deployments.values())]
     lines = [line.strip() for message in messages for line in message.splitlines() if line.strip()]
-    errors = [line for line in lines if "Error" in line and not line.startswith("File ")]
-    return (errors or lines or [application.status.value])[0]
+    return lines[-1] if lines else application.status.value
 
 
 def _wait_until_routed(settings: Settings, wanted: Sequence[Capability], deadline: float) -> None:

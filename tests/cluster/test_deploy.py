@@ -85,8 +85,9 @@ def test_deployed_applications_sign_in_and_answer_and_a_second_deployment_change
     ]
 
 
-def test_an_application_that_cannot_start_is_reported_with_its_error(serve_settings):
+def test_an_application_that_cannot_start_is_reported_with_its_error(serve_settings, tmp_path):
     settings, _ = serve_settings
+    without_secrets = settings.model_copy(update={"state_dir": tmp_path})
     lookup = next(one for one in deploy.CAPABILITIES if one.name == "lookup")
     with pytest.raises(PlatformError, match="RECEIPTS_DATABASE__ROLE_PASSWORDS__RECEIPTS_API is not set"):
-        deploy.deploy(settings, settings.ray.address, capabilities=[lookup])
+        deploy.deploy(without_secrets, settings.ray.address, capabilities=[lookup])
