@@ -35,6 +35,12 @@ class Batch:
     quarantined: int
     took_ms: int
 
+    def __str__(self) -> str:
+        return (
+            f"{self.table} read {self.source} up to version {self.upto}: {self.rows_in} rows in, {self.rows_out} out, "
+            f"{self.quarantined} quarantined, {self.took_ms} ms"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Sinks:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -62,7 +63,7 @@ def find_changes(lake: Lake, name: str, after: int, head: int, most_bytes: int) 
     for version in range(after + 1, head + 1):
         actions = _commit(lake, name, version)
         if actions is None and after == NEVER:
-            return _snapshot(lake, name, head)
+            return find_snapshot(lake, name, head)
         if actions is None:
             raise HistoryGone(f"{name} has lost the log of version {version}, and a reader stopped at {after}.")
         found = list(_changed_files(lake.uri(name), version, actions))
@@ -72,6 +73,22 @@ def find_changes(lake: Lake, name: str, after: int, head: int, most_bytes: int) 
         size += sum(file.size_bytes for file in found)
         upto = version
     return ChangeRange(after, upto, tuple(files))
+
+
+def find_snapshot(lake: Lake, name: str, version: int) -> ChangeRange:
+    """Return all rows of a version as inserted ones."""
+    sizes = list_files(lake.open(name, version)).select("path", "size_bytes").iter_rows()
+    root = lake.uri(name)
+    files = [ChangeFile(f"{root}/{unquote(path)}", version, size, "insert") for path, size in sizes]
+    return ChangeRange(NEVER, version, tuple(files))
+
+
+def committed_at(lake: Lake, name: str, version: int) -> datetime:
+    """Return when a version was committed. Raises HistoryGone when its log is gone."""
+    for action in _commit(lake, name, version) or ():
+        if "commitInfo" in action:
+            return datetime.fromtimestamp(action["commitInfo"]["timestamp"] / 1000, UTC)
+    raise HistoryGone(f"{name} has lost the log of version {version}.")
 
 
 def read_changes(
@@ -142,11 +159,3 @@ def _changed_files(root: str, version: int, actions: Sequence[dict[str, Any]]) -
             if kind in action and action[kind].get("dataChange", True):
                 file = action[kind]
                 yield ChangeFile(f"{root}/{unquote(file['path'])}", version, file.get("size") or 0, change)
-
-
-def _snapshot(lake: Lake, name: str, version: int) -> ChangeRange:
-    table = lake.open(name, version)
-    sizes = dict(list_files(table).select("path", "size_bytes").iter_rows())
-    root = lake.uri(name)
-    files = [ChangeFile(f"{root}/{unquote(path)}", version, size, "insert") for path, size in sizes.items()]
-    return ChangeRange(NEVER, version, tuple(files))

@@ -23,7 +23,7 @@ class Lineage:
     """Where the rows of a commit came from; stands in the commit itself, so that `history()` tells it."""
 
     run: str
-    cursor: str  # the application whose transaction is the version read up to
+    cursor: str | None  # the application whose transaction is the version read up to; none while there is more to come
     source: str
     after: int
     upto: int
@@ -39,7 +39,7 @@ class Lineage:
             "expectations": dict(self.expectations),
         }
         return CommitProperties(
-            app_transactions=[Transaction(self.cursor, self.upto)],
+            app_transactions=[Transaction(self.cursor, self.upto)] if self.cursor is not None else None,
             custom_metadata={"lineage": json.dumps(told)},
             max_commit_retries=3,  # maintenance may commit in between; rivals for the same cursor are never retried
         )
@@ -86,7 +86,9 @@ def commit_merge(
         .when_not_matched_insert(columns, predicate=f"not s.{_GONE}")
     )
     figures = merge.execute()
-    if cursor_of(handle, lineage.cursor) < lineage.upto:  # a merge that changes nothing commits nothing
+    if (
+        lineage.cursor is not None and cursor_of(handle, lineage.cursor) < lineage.upto
+    ):  # a merge that changes nothing commits nothing
         commit_files(handle, [], lineage)
     remove_parts(lake, table, parts)
     return figures

@@ -1,9 +1,223 @@
-"""Commands of the pipeline family."""
+"""Commands of the pipeline family: refine, embed, sync."""
 
 from __future__ import annotations
 
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
 import typer
+
+from configs.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from data_jobs.batches import Batch
+    from data_jobs.ray_work import PrivateNode
+    from data_jobs.sync import Compared, Synced
+
+Step = TypeVar("Step")
+_POSITIONS = {"after", "upto", "version"}  # no sense in adding these up
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
+    pipeline = typer.Typer(help="Refine receipts: Bronze to Silver to Gold to Postgres.", no_args_is_help=True)
+    pipeline.command("run")(run)
+    pipeline.command("graph")(graph)
+    app.add_typer(pipeline, name="pipeline")
+    app.command("embed")(embed)
+    app.command("sync")(sync_command)
+
+
+def run(
+    continuous: Annotated[bool, typer.Option("--continuous", help="Go on until SIGTERM.")] = False,
+    table: Annotated[str, typer.Option(help="Refine this table and what it is made from, without sync.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Refine what is new, sync it to Postgres and embed new products."""
+    settings = load_settings()
+    with _place(settings) as place:
+        if continuous:
+            _run_continuously(settings, place)
+        else:
+            _run_once(settings, place, table, as_json)
+
+
+def graph(as_json: Json = False) -> None:
+    """Show every table, what it is made from and where it is served."""
+    from rich.console import Console
+    from rich.table import Column
+    from rich.table import Table as Grid
+
+    from data_jobs.catalogue import in_order
+
+    order = in_order()
+    sources = {each.name: [source.name for source in (*each.inputs, *each.lookups)] for each in order}
+    served = {each.name: f"retail.{each.served_as.relation}" if each.served_as else None for each in order}
+    if as_json:
+        told = [
+            {"table": each.name, "kind": each.kind, "made_from": sources[each.name], "served_as": served[each.name],
+             "grain": each.grain}
+            for each in order
+        ]  # fmt: skip
+        sys.stdout.write(json.dumps({"tables": told}) + "\n")
+        return
+    names = [Column(name, no_wrap=True) for name in ("table", "kind")]
+    grid = Grid(*names, "made from", "served as", "grain")
+    for each in order:
+        grid.add_row(each.name, each.kind, ", ".join(sources[each.name]), served[each.name], each.grain)
+    Console().print(grid)
+
+
+def embed(as_json: Json = False) -> None:
+    """Embed products whose text changed and sync the vectors to Postgres."""
+    settings = load_settings()
+    with _place(settings) as place:
+        from data_jobs.ray_work import joined
+        from data_jobs.writer_lock import sole_writer
+
+        with sole_writer(settings), joined(place):
+            batches = _show(_embedding(settings), as_json)
+            synced = _sync_all(settings, as_json)
+    _report(as_json, batches=batches, synced=synced)
+
+
+def sync_command(
+    verify: Annotated[bool, typer.Option("--verify", help="Write nothing; hold every row against the lake.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring Postgres up to the newest version of every served table."""
+    settings = load_settings()
+    if verify:
+        compared = _compare_all(settings)
+        _report(as_json, compared=compared)
+        if any(each.missing or each.different for each in compared):
+            raise typer.Exit(1)
+        return
+    from data_jobs.writer_lock import sole_writer
+
+    with sole_writer(settings):
+        _report(as_json, synced=_sync_all(settings, as_json))
+
+
+@contextmanager
+def _place(settings: Settings) -> Generator[str | PrivateNode]:
+    """Choose the Ray cluster: the settings' own, the one a Ray job runs in, the platform's node, or a private one."""
+    from cluster import ray_node
+
+    if settings.ray.address is None and "RAY_ADDRESS" in os.environ:  # `ray job submit` sets it
+        yield os.environ["RAY_ADDRESS"]
+    elif ray_node.is_running(settings):
+        os.environ.update(ray_node.node_environment(settings))
+        yield ray_node.address(settings)
+    else:
+        from data_jobs.ray_work import PrivateNode
+
+        with tempfile.TemporaryDirectory(
+            prefix="ray-", dir="/tmp", ignore_cleanup_errors=True
+        ) as folder:  # Ray's sockets need a short path
+            cpus = settings.ray.num_cpus or len(os.sched_getaffinity(0))
+            yield PrivateNode(cpus, settings.ray.object_store_bytes, str(Path(folder)))
+
+
+def _run_continuously(settings: Settings, place: str | PrivateNode) -> None:
+    import logging
+
+    from data_jobs.continuous import run_continuously
+
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    run_continuously(settings, place, stop)
+
+
+def _run_once(settings: Settings, place: str | PrivateNode, table: str, as_json: bool) -> None:
+    from data_jobs.catalogue import find_table
+    from data_jobs.ray_work import joined, run_slices
+    from data_jobs.refinement import Refinery, refine_all
+    from data_jobs.writer_lock import sole_writer
+    from receipts.lake import lake_of
+
+    wanted = find_table(table) if table else None
+    synced: list[Synced] = []
+    with sole_writer(settings), joined(place):
+        refinery = Refinery(lake_of(settings), run_slices, settings.pipeline.parallelism, wanted)
+        batches = _show(refine_all(refinery), as_json)
+        if wanted is None:
+            synced = _sync_all(
+                settings, as_json
+            )  # receipts serve in their refined form before embedding takes its time
+            batches += _show(_embedding(settings), as_json)
+            synced += _sync_all(settings, as_json)
+    _report(as_json, batches=batches, synced=synced)
+
+
+def _embedding(settings: Settings) -> Iterable[Batch]:
+    from data_jobs.embeddings import embed_products
+    from receipts.lake import lake_of
+
+    return embed_products(lake_of(settings), settings.pipeline.parallelism)
+
+
+def _sync_all(settings: Settings, as_json: bool) -> list[Synced]:
+    from data_jobs.sync import sync
+    from receipts.database import DatabaseRole, connect
+    from receipts.lake import lake_of
+
+    with connect(settings, DatabaseRole.PIPELINE) as connection:
+        return _show(sync(lake_of(settings), connection), as_json)
+
+
+def _compare_all(settings: Settings) -> list[Compared]:
+    from data_jobs.sync import SERVED, compare
+    from receipts.database import DatabaseRole, connect
+    from receipts.lake import lake_of
+
+    with connect(settings, DatabaseRole.PIPELINE) as connection:
+        return [compare(lake_of(settings), connection, table) for table in SERVED]
+
+
+def _show(steps: Iterable[Step], as_json: bool) -> list[Step]:
+    """Do the steps with a moving line on stderr, and leave a line for each that is done."""
+    from rich.console import Console
+
+    console = Console(stderr=True, quiet=as_json, highlight=False)
+    done: list[Step] = []
+    with console.status("Looking for what is new"):
+        for step in steps:
+            done.append(step)
+            console.print(str(step))
+    return done
+
+
+def _report(as_json: bool, **results: list[Batch] | list[Synced] | list[Compared]) -> None:
+    """Print what was done: one JSON object, or a table of totals."""
+    if as_json:
+        sys.stdout.write(json.dumps({name: [asdict(each) for each in done] for name, done in results.items()}) + "\n")
+        return
+    from rich.console import Console
+    from rich.table import Table as Grid
+
+    for name, done in results.items():
+        totals: dict[str, Counter[str]] = {}
+        for each in done:
+            figures = {key: value for key, value in asdict(each).items() if isinstance(value, int)}
+            totals.setdefault(each.table, Counter()).update({k: v for k, v in figures.items() if k not in _POSITIONS})
+        grid = Grid("table", *next(iter(totals.values()), ()), title=name)
+        for table, figures in totals.items():
+            grid.add_row(table, *map(str, figures.values()))
+        if totals:
+            Console().print(grid)
+        else:
+            Console().print(f"{name}: nothing new")

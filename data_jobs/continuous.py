@@ -1,0 +1,85 @@
+"""Refinement that goes on until it is told to stop: rounds, sync, embeddings and upkeep in one process."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from threading import Event
+
+import psycopg
+
+from configs.settings import Settings
+from data_jobs.embeddings import embed_products
+from data_jobs.ray_work import PrivateNode, joined, run_slices
+from data_jobs.refinement import Refinery, refine_round
+from data_jobs.sync import Connection, sync
+from data_jobs.tables import silver_products
+from data_jobs.upkeep import compact, make_audit_partitions
+from data_jobs.writer_lock import check_claim, sole_writer
+from receipts.database import DatabaseRole, connect
+from receipts.lake import lake_of
+
+_LOG = logging.getLogger(__name__)
+_ROUNDS_PER_COMPACTION = 60  # five minutes of the default interval
+
+
+def run_continuously(settings: Settings, place: str | PrivateNode, stop: Event) -> None:
+    """Refine and sync every `pipeline.interval_s` until `stop` is set; a round that runs is finished first.
+
+    Without Postgres nothing can be synced, so the lake rests too and all goes on when Postgres is back. Raises
+    AlreadyRunning when another process refines this lake. Anything unexpected ends the process: a new one goes on
+    where the last commit was.
+    """
+    with joined(place), ThreadPoolExecutor(1, "embeddings") as background:
+        while not stop.is_set():
+            try:
+                with sole_writer(settings) as claim:
+                    _rounds(settings, claim, stop, background)
+            except psycopg.OperationalError as error:
+                _LOG.warning("Postgres is not there, refinement waits for it: %s", str(error).strip())
+                stop.wait(settings.pipeline.interval_s)
+
+
+def _rounds(settings: Settings, claim: Connection, stop: Event, background: ThreadPoolExecutor) -> None:
+    lake = lake_of(settings)
+    parallelism = settings.pipeline.parallelism
+    refinery = Refinery(lake, run_slices, parallelism)
+    embedding: Future[None] | None = None
+    stale, partitioned_on, number = True, date.min, 0
+    while not stop.is_set():
+        check_claim(claim)
+        today = datetime.now(UTC).date()
+        if today != partitioned_on:
+            make_audit_partitions(claim)
+            partitioned_on = today
+        progress = False
+        for batch in refine_round(refinery, stop.is_set):
+            progress = True
+            stale = stale or batch.table == silver_products.TABLE.name
+            _LOG.info("%s", batch)
+        _sync(settings)
+        if embedding is not None and embedding.done():
+            embedding.result()
+            embedding = None
+        if stale and embedding is None:
+            embedding, stale = background.submit(_embed, settings, stop), False
+        number += 1
+        if number % _ROUNDS_PER_COMPACTION == 0 and embedding is None:
+            for name in compact(lake):
+                _LOG.info("%s was compacted", name)
+        if not progress:
+            stop.wait(settings.pipeline.interval_s)
+
+
+def _sync(settings: Settings) -> None:
+    with connect(settings, DatabaseRole.PIPELINE) as connection:
+        for done in sync(lake_of(settings), connection):
+            _LOG.info("%s", done)
+
+
+def _embed(settings: Settings, stop: Event) -> None:
+    """Embed beside the rounds: this thread alone writes embeddings, and the next round's sync takes them along."""
+    for batch in embed_products(lake_of(settings), settings.pipeline.parallelism, stop.is_set):
+        if batch.rows_out:
+            _LOG.info("%d products were embedded", batch.rows_out)

@@ -1,0 +1,144 @@
+"""Products whose text changed, turned into vectors by a pool of Ray actors."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import ray
+from deltalake import DeltaTable
+
+from data_jobs.batches import Batch
+from data_jobs.changes import AFTER, CHANGE, ChangeRange, find_changes, net_changes, read_changes
+from data_jobs.commits import Lineage, commit_files, commit_merge, cursor_of
+from data_jobs.parts import write_part
+from data_jobs.ray_work import quiet_context
+from data_jobs.refinement import never
+from data_jobs.slices import RESULT, Outcome
+from data_jobs.tables import gold_product_embeddings, silver_products
+from receipts.embedding import MODEL_NAME, Embedder, product_digest
+from receipts.lake import Lake
+
+TABLE = gold_product_embeddings.TABLE
+_SOURCE = silver_products.TABLE
+_TEXTS = ["description", "department", "category"]
+_BATCH_BYTES = 256 * 1024 * 1024  # more products than any retailer has: the pool is started once for all of them
+_CHUNK_TEXTS = 2_048  # distinct texts between two commits: what a kill loses, some ten seconds of CPU
+_BLOCK_TEXTS = 512  # per call of an actor
+_CPUS_PER_ACTOR = 0.5  # as the refinement's tasks: a small node's replicas claim its cores
+
+
+class Encode:
+    """The actor: holds the model, writes vectors to files."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._embedder = Embedder()
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Embed products (sku, text_digest, description, department, category) and return what was written."""
+        products = pl.from_arrow(block)
+        assert isinstance(products, pl.DataFrame)
+        distinct = products.unique("text_digest", maintain_order=True)
+        vectors = self._embedder.embed_products(list(distinct.select(_TEXTS).iter_rows()))
+        rows = products.join(_with_vectors(distinct, vectors), on="text_digest", how="left")
+        part = write_part(self._lake, TABLE, rows.with_columns(model=pl.lit(MODEL_NAME)))
+        return pa.table({"result": [Outcome((part,)).to_json()]}, schema=RESULT)
+
+
+def embed_products(lake: Lake, actors: int, stop: Callable[[], bool] = never) -> Iterator[Batch]:
+    """Embed every product whose text has no vector yet, yielding after every commit.
+
+    The cursor moves with the last commit; until then a re-run finds by their digests what is done already.
+    """
+    if not lake.exists(_SOURCE.name):
+        return
+    handle = lake.ensure(TABLE.lake_table)
+    after = cursor_of(handle, TABLE.cursor)
+    changes = find_changes(lake, _SOURCE.name, after, lake.open(_SOURCE.name).version(), _BATCH_BYTES)
+    if not changes.files:
+        return
+    wanted = _wanted(lake, changes)
+    copied, missing = _copy_known(lake, handle, wanted)
+    for outcome in _encoded(lake, missing, actors, copied):
+        if stop():
+            return
+        yield _commit(lake, outcome, changes, finished=False)
+    yield _commit(lake, Outcome(), changes, finished=True)
+
+
+def _wanted(lake: Lake, changes: ChangeRange) -> pl.DataFrame:
+    """Return the changed products as they are now, with the digest of their text."""
+    rows = read_changes(changes.files, lake.storage_options, ["sku", *_TEXTS])
+    _, now = net_changes(rows.filter(pl.col(CHANGE).is_in(AFTER)), ["sku"])
+    texts = now.select(_TEXTS).unique()
+    digests = pl.Series("text_digest", [product_digest(*row) for row in texts.iter_rows()], dtype=pl.String)
+    return now.join(texts.with_columns(digests), on=_TEXTS, how="left")
+
+
+def _copy_known(lake: Lake, handle: DeltaTable, wanted: pl.DataFrame) -> tuple[Outcome, pl.DataFrame]:
+    """Write vectors that another product of the same text has already; return what is left to embed."""
+    held = pl.from_arrow(handle.to_pyarrow_table(columns=["sku", "text_digest"]))
+    assert isinstance(held, pl.DataFrame)
+    stale = wanted.join(held, on=["sku", "text_digest"], how="anti")
+    known = stale.join(held.unique("text_digest").select("text_digest"), on="text_digest", how="semi")
+    missing = stale.join(known, on="sku", how="anti")
+    if known.is_empty():
+        return Outcome(), missing
+    vectors = pl.from_arrow(handle.to_pyarrow_table(columns=["text_digest", "model", "embedding"]))
+    assert isinstance(vectors, pl.DataFrame)
+    rows = known.join(vectors.unique("text_digest"), on="text_digest", how="left")
+    return Outcome((write_part(lake, TABLE, rows),)), missing
+
+
+def _encoded(lake: Lake, missing: pl.DataFrame, actors: int, copied: Outcome) -> Iterator[Outcome]:
+    """Yield what the pool wrote, in chunks worth a commit; products of one text are in one block."""
+    gathered, blocks = copied, _blocks(missing)
+    if blocks:
+        quiet_context()
+        gpus = int(ray.cluster_resources().get("GPU", 0))
+        pool = ray.data.ActorPoolStrategy(size=max(1, min(gpus or actors, len(blocks))))
+        encoded = ray.data.from_arrow(blocks).map_batches(
+            Encode,
+            fn_constructor_args=(lake,),
+            batch_format="pyarrow",
+            batch_size=None,
+            compute=pool,
+            num_cpus=_CPUS_PER_ACTOR,
+            num_gpus=1 if gpus else 0,
+        )
+        for row in encoded.iter_rows():
+            gathered += Outcome.from_json(row["result"])
+            if len(gathered.parts) * _BLOCK_TEXTS >= _CHUNK_TEXTS:
+                yield gathered
+                gathered = Outcome()
+    if gathered.parts:
+        yield gathered
+
+
+def _blocks(missing: pl.DataFrame) -> list[pa.Table]:
+    ordered = missing.sort("text_digest").with_columns(n=pl.col("text_digest").rle_id() // _BLOCK_TEXTS)
+    return [block.drop("n").to_arrow() for block in ordered.partition_by("n", maintain_order=True)]
+
+
+def _with_vectors(distinct: pl.DataFrame, vectors: np.ndarray) -> pl.DataFrame:
+    listed = pl.Series("embedding", vectors).arr.to_list() if len(vectors) else pl.Series("embedding", [])
+    return distinct.select("text_digest").with_columns(listed)
+
+
+def _commit(lake: Lake, outcome: Outcome, changes: ChangeRange, *, finished: bool) -> Batch:
+    """Commit vectors; only the last commit moves the cursor."""
+    rows = sum(part.rows for part in outcome.parts)
+    upto = changes.upto if finished else changes.after
+    counts = {"rows_out": rows}
+    cursor = TABLE.cursor if finished else None
+    lineage = Lineage(uuid.uuid4().hex, cursor, _SOURCE.name, changes.after, changes.upto, counts, {})
+    handle = lake.open(TABLE.name)
+    if outcome.parts and list(handle.file_uris()):
+        commit_merge(handle, lake, TABLE, outcome.parts, lineage)
+    else:
+        commit_files(handle, outcome.parts, lineage)
+    return Batch(TABLE.name, _SOURCE.name, changes.after, upto, rows, rows, 0, 0)

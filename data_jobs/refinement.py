@@ -1,0 +1,71 @@
+"""Rounds over all tables: once until nothing is new, or again and again until told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from data_jobs.batches import Batch, Run, is_half_committed, refine
+from data_jobs.catalogue import in_order
+from data_jobs.declaration import Kind, Table
+from receipts.lake import Lake
+
+
+@dataclass(frozen=True, slots=True)
+class Refinery:
+    """A lake, how slices are run, and how many at once; `wanted` limits the work to one table and its sources."""
+
+    lake: Lake
+    run: Run
+    parallelism: int
+    wanted: Table | None = None
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """Return the tables to refine, in order."""
+        return tuple(table for table in in_order(self.wanted) if table.kind is not Kind.FILLED)
+
+
+def never() -> bool:
+    """Answer that nobody wants to stop."""
+    return False
+
+
+def refine_all(refinery: Refinery, stop: Callable[[], bool] = never) -> Iterator[Batch]:
+    """Refine until nothing is new, yielding after every commit; `stop` is asked between commits."""
+    progress = True
+    while progress and not stop():
+        progress = False
+        for batch in refine_round(refinery, stop):
+            progress = True
+            yield batch
+
+
+def refine_round(refinery: Refinery, stop: Callable[[], bool] = never) -> Iterator[Batch]:
+    """Refine one micro-batch of every table that has something new.
+
+    What a killed run left half-committed comes first, before any lookup table moves on: the rest of that batch
+    must be judged by the same lookups.
+    """
+    lake = refinery.lake
+    half = [table for table in refinery.tables if is_half_committed(lake, table)]
+    heads = _heads(refinery)
+    for table in (*half, *refinery.tables):
+        if stop():
+            return
+        batch = refine(lake, table, refinery.run, refinery.parallelism, heads.get(table.inputs[0].name))
+        if batch is not None:
+            yield batch
+
+
+def _heads(refinery: Refinery) -> dict[str, int]:
+    """Pin how far each Bronze table is read in this round, those of later tables first.
+
+    A receipt that is there has its store in Bronze before it; reading the stores' head last finds that store.
+    """
+    heads: dict[str, int] = {}
+    for table in reversed(refinery.tables):
+        source = table.inputs[0]
+        if not isinstance(source, Table) and source.name not in heads and refinery.lake.exists(source.name):
+            heads[source.name] = refinery.lake.open(source.name).version()
+    return heads
