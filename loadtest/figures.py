@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -62,9 +63,9 @@ def as_json(routes: Iterable[RouteFigures]) -> list[dict[str, object]]:
 
 def show(routes: Iterable[RouteFigures], console: Console) -> None:
     """Print the figures as a table a person can read."""
-    table = Table(title="Load test", title_justify="left")
-    table.add_column("route")
-    for heading in ("requests", "failed", "req/s", "p50 ms", "p95 ms", "p99 ms"):
+    table = Table(title="Load test (times in ms)", title_justify="left", box=box.SIMPLE, pad_edge=False)
+    table.add_column("route", no_wrap=True)
+    for heading in ("requests", "failed", "req/s", "p50", "p95", "p99"):
         table.add_column(heading, justify="right")
     for r in routes:
         failed = f"[red]{r.failures:,}[/red]" if r.failures else "0"

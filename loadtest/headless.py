@@ -12,6 +12,7 @@ from typing import Any
 
 from receipts.errors import ReceiptsError, Unavailable
 
+JOURNEYS = ("lookup", "history", "context", "fuzzy", "sentence")  # the tags in the locustfile
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 _GRACE_S = 5  # for requests under way at the end
 _START_S = 60  # Locust imports in seconds even on a busy machine; beyond this it hangs
@@ -28,6 +29,7 @@ class Run:
     spawn_rate: float = 5.0
     duration_s: int = 30
     think: float = 1.0
+    journeys: Sequence[str] = ()  # only these; empty for all
 
     def command(self, statistics: Path) -> Sequence[str]:
         """Return the command line of this run; Locust writes `<statistics>.json`."""
@@ -45,7 +47,8 @@ class Run:
             "think": self.think,
         }
         fixed = (sys.executable, "-m", "locust", "--headless", "--only-summary", "--loglevel", "WARNING")
-        return (*fixed, *(f"--{name}={value}" for name, value in options.items()))
+        tags = ("--tags", *self.journeys) if self.journeys else ()
+        return (*fixed, *(f"--{name}={value}" for name, value in options.items()), *tags)
 
 
 def run(plan: Run, scratch: Path) -> Sequence[Mapping[str, Any]]:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from locust import FastHttpUser, events, task
+from locust import FastHttpUser, events, tag, task
 from locust.argument_parser import LocustArgumentParser
 from locust.exception import StopUser
 
@@ -89,12 +89,14 @@ class Rep(FastHttpUser):
             answer.success()
             return answer.json()
 
+    @tag("lookup")
     @task(10)
     def look_up(self) -> None:
         """Scan the barcode of a receipt."""
         target = self.popular.choose(self.source)
         self.ask("GET", f"/receipt/{target.receipt_id}", "GET /receipt/{receipt_id}")
 
+    @tag("lookup")
     @task(1)
     def mistype(self) -> None:
         """Type an id with one wrong digit: it must be refused, not looked up."""
@@ -102,6 +104,7 @@ class Rep(FastHttpUser):
         wrong = misread(target.receipt_id, self.source)
         self.ask("GET", f"/receipt/{wrong}", "GET /receipt/{receipt_id} misread", expect=(400, 422))
 
+    @tag("history")
     @task(4)
     def browse_history(self) -> None:
         """Open a customer's last receipts and then one of them."""
@@ -113,6 +116,7 @@ class Rep(FastHttpUser):
             chosen = self.source.choice(page["receipts"])["receipt_id"]
             self.ask("GET", f"/receipt/{chosen}", "GET /receipt/{receipt_id}")
 
+    @tag("context")
     @task(3)
     def see_context(self) -> None:
         """See who is on the telephone."""
@@ -120,11 +124,13 @@ class Rep(FastHttpUser):
             customer_id = self.customers.choose(self.source)
             self.ask("GET", f"/cs/context/{customer_id}", "GET /cs/context/{customer_id}", expect=(200, 404))
 
+    @tag("fuzzy")
     @task(3)
     def search_fuzzily(self) -> None:
         """Fill in what the customer remembers and open the best hit."""
         self._open_best(self.ask("POST", "/search/fuzzy", "POST /search/fuzzy", describe(self._any(), self.source)))
 
+    @tag("sentence")
     @task(2)
     def search_by_sentence(self) -> None:
         """Type what the customer says and open the best hit."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import psycopg
@@ -14,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from configs.settings import Settings
 from receipts.database import DatabaseRole, conninfo
 from receipts.errors import NotFound, ReceiptsError
-from receipts.identity import natural_key
 from receipts.sql import load_sql
 
 _SQL = load_sql("loadtest", "targets")
-_REGISTERS, _SEQUENCES = 10, 10_000  # where in a store's day a point falls; a miss takes the next receipt
+_ENOUGH = 50  # with fewer rows than that many times the sample the whole table is read
+_SPARE = 4  # blocks are drawn, not rows: draw more, so that chance does not leave too few
 
 
 class Target(BaseModel):
@@ -48,20 +46,18 @@ class Targets(BaseModel):
 
 
 def sample_targets(settings: Settings, count: int, seed: int = 1) -> Targets:
-    """Return up to `count` receipts spread over all days and stores of the database.
+    """Return up to `count` receipts from all over the database.
 
-    The same seed on the same data gives the same sample. Raises NotFound while there are no receipts.
+    Reads a few times as many rows as it returns, whatever the size of the table. The same seed on the same data
+    gives the same sample. Raises NotFound while there are no receipts.
     """
-    source = random.Random(seed)  # noqa: S311  a sample, not a secret
     login = conninfo(settings, DatabaseRole.PIPELINE, {"connect_timeout": 5})
     with psycopg.connect(login) as connection, connection.cursor(row_factory=class_row(Target)) as cursor:
-        first, last = connection.execute(_SQL["find_range"]).fetchone() or (None, None)
-        if first is None or last is None:
-            raise NotFound("There are no receipts to load-test with; stream some in first: `receipts demo`.")
-        stores = [store_id for (store_id,) in connection.execute(_SQL["list_store_ids"])]
-        points = _points(source, natural_key(first).business_date, natural_key(last).business_date, stores, count)
-        found = cursor.execute(_SQL["list_receipts_after"], {"points": points}).fetchall()
-    source.shuffle(found)
+        (rows,) = connection.execute(_SQL["find_size"]).fetchone() or (0,)
+        share = 1.0 if rows < _ENOUGH * count else _SPARE * count / rows
+        found = cursor.execute(_SQL["list_sample"], {"percent": 100 * share, "seed": seed, "count": count}).fetchall()
+    if not found:
+        raise NotFound("There are no receipts to load-test with; stream some in first: `receipts demo`.")
     return Targets(targets=tuple(found))
 
 
@@ -77,13 +73,3 @@ def read_targets(path: Path) -> Targets:
         return Targets.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         raise ReceiptsError(f"{path} holds no targets; write them with `receipts load --prepare {path}`.") from None
-
-
-def _points(source: random.Random, first: date, last: date, stores: Sequence[int], count: int) -> list[str]:
-    """Return random places in the id space: YYMMDD, store, register, sequence."""
-    days = (last - first).days
-    return [
-        f"{first + timedelta(days=source.randint(0, days)):%y%m%d}"
-        f"{source.choice(stores):05d}{source.randrange(_REGISTERS):03d}{source.randrange(_SEQUENCES):06d}"
-        for _ in range(count)
-    ]

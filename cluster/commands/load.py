@@ -22,6 +22,9 @@ def load(
     host: Annotated[str | None, typer.Option(help="Where the API is; by default the one of the settings.")] = None,
     targets: Annotated[Path | None, typer.Option(help="Sample to use instead of drawing a new one.")] = None,
     prepare: Annotated[Path | None, typer.Option(help="Only draw a sample of receipts into this file.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="One journey: lookup, history, context, fuzzy or sentence; repeatable.")
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, max=200_000, help="Receipts to draw.")] = 5_000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
@@ -40,6 +43,9 @@ def load(
         said.print(f"Wrote a sample of receipts to {prepare}.")
         return
     seconds = read_duration(duration)
+    journeys = tuple(only or ())
+    if unknown := set(journeys) - set(headless.JOURNEYS):
+        raise typer.BadParameter(f"{min(unknown)} is no journey; there are: {', '.join(headless.JOURNEYS)}")
     with tempfile.TemporaryDirectory(prefix="receipts-load-") as folder:
         scratch = Path(folder)
         if targets is None:
@@ -48,11 +54,10 @@ def load(
                 write_targets(sample_targets(settings, samples), targets)
         address = host or settings.portal.api_url
         secret = settings.state_dir / "secrets.json"
-        plan = headless.Run(address, targets.absolute(), secret, users, spawn_rate, seconds, think)
+        plan = headless.Run(address, targets.absolute(), secret, users, spawn_rate, seconds, think, journeys)
         with said.status(f"{users} reps for {seconds} s against {address}"):
             routes = figures.read_figures(headless.run(plan, scratch))
     if as_json:
-        said.file.flush()
         answer = {"name": "load", "machine": machine(), "users": users, "duration_s": seconds}
         Console(soft_wrap=True).print_json(data={**answer, "routes": figures.as_json(routes)}, indent=None)
     else:
