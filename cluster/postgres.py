@@ -35,6 +35,8 @@ def start(settings: Settings, extra: Mapping[str, str] | None = None) -> None:
     """
     password = ensure_credentials(settings)[SUPERUSER]
     home = ensure_home(settings)
+    for leftover in home.root.glob("initialising-*"):  # of a start that was killed half-way
+        shutil.rmtree(leftover, ignore_errors=True)
     if not home.data.is_dir():
         _initialise(home, password)
     version = (home.data / "PG_VERSION").read_text().strip()
@@ -111,8 +113,6 @@ def postmaster(home: PostgresHome) -> psutil.Process | None:
 
 def _initialise(home: PostgresHome, password: str) -> None:
     """Run initdb beside the final place and rename: a killed initdb leaves nothing that looks like a cluster."""
-    for leftover in home.root.glob("initialising-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
     unfinished = home.root / f"initialising-{uuid.uuid4().hex}"
     unfinished.mkdir(mode=0o700)
     _own(home, unfinished)
@@ -143,6 +143,7 @@ def _initialise(home: PostgresHome, password: str) -> None:
 
 def _launch(home: PostgresHome, port: int) -> None:
     """Start the server, trying again while the backends of a killed one are still leaving."""
+    _clear_stale_lock(home)
     deadline = time.monotonic() + _START_S
     while True:
         seen = home.log.stat().st_size if home.log.is_file() else 0
@@ -164,6 +165,20 @@ def _launch(home: PostgresHome, port: int) -> None:
         if time.monotonic() > deadline or not any(reason in said for reason in _BUSY):
             raise PlatformError(f"Postgres did not start: {_last_lines(said)} (log: {home.log})")
         time.sleep(_POLL_S)
+
+
+def _clear_stale_lock(home: PostgresHome) -> None:
+    """Remove a pid file whose number belongs to another program now, which Postgres would take for a server.
+
+    Left alone while any process works in the data directory: orphans of a killed server still use its memory.
+    """
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()) == home.data.resolve():
+                return
+        except (OSError, psutil.Error):  # it ended, or belongs to somebody whose directory we may not see
+            continue
+    (home.data / "postmaster.pid").unlink(missing_ok=True)
 
 
 def _pid_file_says_ready(home: PostgresHome) -> bool:

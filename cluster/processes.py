@@ -81,12 +81,8 @@ def find_process(settings: Settings, name: str) -> psutil.Process | None:
     record = read_record(settings, name)
     if record is None:
         return None
-    try:
-        process = psutil.Process(record.pid)
-        same = abs(process.create_time() - record.created) < _CREATED_WITHIN_S
-        return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.Error:
-        return None
+    process = _holder(record.pid)
+    return process if process is not None and _is_same(process, record) and _lives(process) else None
 
 
 def read_record(settings: Settings, name: str) -> Recorded | None:
@@ -111,7 +107,7 @@ def stop_process(settings: Settings, name: str, grace_s: float) -> bool:
     # Also those born since: a leader may start processes while it shuts down.
     family = list({process.pid: process for process in (*family, *_family(record, leader))}.values())
     _wait(family, grace_s if leader is None else _POLL_S)
-    alive = [process for process in family if process.is_running()]
+    alive = [process for process in family if _lives(process)]
     for process in alive:
         _send(process, signal.SIGKILL)
     if _wait(alive, _KILLED_S):
@@ -145,13 +141,29 @@ def _family(record: Recorded, leader: psutil.Process | None) -> list[psutil.Proc
     if leader is not None:
         with contextlib.suppress(psutil.Error):
             found |= {child.pid: child for child in [leader, *leader.children(recursive=True)]}
-    elif psutil.pid_exists(record.pid):
-        return []  # the number belongs to somebody else now, so the kernel saw our session end
+    else:
+        holder = _holder(record.pid)
+        if holder is not None and not _is_same(holder, record):
+            return []  # the number is somebody else's now, which the kernel allows only when our session has ended
     for pid in psutil.pids():
         with contextlib.suppress(psutil.Error, OSError):
             if pid not in found and os.getsid(pid) == record.pid:
                 found[pid] = psutil.Process(pid)
     return list(found.values())
+
+
+def _holder(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _is_same(process: psutil.Process, record: Recorded) -> bool:
+    try:
+        return abs(process.create_time() - record.created) < _CREATED_WITHIN_S
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
