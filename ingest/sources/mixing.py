@@ -31,7 +31,7 @@ def mix(*parts: Numbers | int | str) -> Words:
 
 def fraction(*parts: Numbers | int | str) -> Fractions:
     """Return a number in [0, 1) for each row of the parts."""
-    return (mix(*parts) >> np.uint64(11)) * 2.0**-53
+    return (mix(*parts) >> np.uint64(11)).astype(np.float64) * np.float64(2.0**-53)
 
 
 def pick(count: int, *parts: Numbers | int | str) -> Indices:
@@ -47,7 +47,7 @@ def pick_weighted(cumulative: Fractions, *parts: Numbers | int | str) -> Indices
 
 def rising_sum(weights: npt.ArrayLike) -> Fractions:
     """Return the weights as a rising sum that ends at 1."""
-    total: Fractions = np.cumsum(np.asarray(weights, np.float64)).astype(np.float64)
+    total: Fractions = np.cumsum(np.asarray(weights, np.float64))
     return np.divide(total, total[-1])
 
 
