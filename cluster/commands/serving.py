@@ -1,9 +1,103 @@
-"""Commands of the serving family."""
+"""Commands of the serving family: put the applications on Ray Serve, and ask them."""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+import orjson
 import typer
+from rich.console import Console
+
+from configs.settings import CONFIG_FILE_KEY, load_settings
+from receipts.identity import parse_receipt_id
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from rich.console import RenderableType
+
+_As = Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Whom to sign in as (development provider).")]
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+_EVERYWHERE = "rep.all"
 
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
+    for command in (deploy, token, lookup, context, search):
+        app.command()(command)
+
+
+def deploy() -> None:
+    """Deploy the serving applications and wait until each answers; doing it again changes only what changed."""
+    from cluster.ray_node import address, node_environment
+
+    settings = load_settings()
+    os.environ.update(node_environment(settings))  # Ray reads it when it is first imported, which is below
+    from cluster.deploy import deploy as deploy_applications
+
+    own = os.environ.get(CONFIG_FILE_KEY)
+    console = Console(stderr=True)
+    seen: dict[str, str] = {}
+
+    def report(states: Mapping[str, str]) -> None:
+        for name, state in states.items():
+            if seen.get(name) != state:
+                console.print(f"  {name}: {state.lower().replace('_', ' ')}", highlight=False)
+        seen.update(states)
+
+    deploy_applications(settings, address(settings), config_file=Path(own) if own else None, on_progress=report)
+    console.print(f"  the API answers at http://{settings.serve.host}:{settings.serve.port}", highlight=False)
+
+
+def token(principal: _As = _EVERYWHERE) -> None:
+    """Print an access token, good for an hour: curl -H "Authorization: Bearer $(receipts token)" ..."""
+    from cluster.api_client import access_token
+
+    sys.stdout.write(access_token(load_settings(), principal) + "\n")
+
+
+def lookup(receipt_id: str, principal: _As = _EVERYWHERE, as_json: _Json = False) -> None:
+    """Find a receipt by its 22-digit id, with or without dashes, and print it."""
+    from cluster.api_client import ask
+    from cluster.paper import receipt_paper
+
+    answer = ask(load_settings(), principal, "GET", f"/receipt/{parse_receipt_id(receipt_id)}")
+    _show(answer, receipt_paper, as_json)
+
+
+def context(customer_id: str, principal: _As = _EVERYWHERE, as_json: _Json = False) -> None:
+    """Show who a customer is and how they shop."""
+    from cluster.api_client import ask
+    from cluster.paper import customer_card
+
+    answer = ask(load_settings(), principal, "GET", f"/cs/context/{quote(customer_id, safe='')}")
+    _show(answer, customer_card, as_json)
+
+
+def search(
+    text: str,
+    principal: _As = _EVERYWHERE,
+    today: Annotated[str | None, typer.Option(help="The day that 'last Tuesday' is counted from: YYYY-MM-DD.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 10,
+    as_json: _Json = False,
+) -> None:
+    """Find receipts by what somebody remembers: 'chicken from East Liberty last Tuesday'."""
+    from cluster.api_client import ask
+    from cluster.paper import search_hits
+
+    query: dict[str, object] = {"text": text, "limit": limit}
+    if today is not None:
+        query["today"] = today
+    _show(ask(load_settings(), principal, "POST", "/search/", query), search_hits, as_json)
+
+
+def _show(answer: dict[str, Any], render: Callable[[Mapping[str, Any]], RenderableType], as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(orjson.dumps(answer).decode() + "\n")
+    else:
+        Console().print(render(answer))
