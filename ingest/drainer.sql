@@ -27,8 +27,8 @@ END::text::bigint
 FROM newest;
 
 -- name: list_tables
--- The Bronze tables with rows in a window.
-SELECT DISTINCT bronze_table FROM ingest.outbox WHERE xid <= %(last)s::text::xid8 ORDER BY bronze_table;
+-- The Bronze tables with rows in a window: stores before receipts, so that refinement never meets one without the other.
+SELECT DISTINCT bronze_table FROM ingest.outbox WHERE xid <= %(last)s::text::xid8 ORDER BY bronze_table DESC;
 
 -- name: list_rows
 -- The rows of a Bronze table in a window, after the transaction it has already.
