@@ -1,4 +1,5 @@
 -- What a group commit writes. Every statement takes columns as arrays, one element per record, and holds each key once.
+-- Long columns travel in binary (`)b`): psycopg escapes a text array one quotation mark at a time, in Python.
 
 -- name: record_stores
 -- Upsert stores and the names of their regions; answers the stores that are new or changed.
@@ -6,8 +7,8 @@ WITH sent AS (
     SELECT *
     FROM unnest(
         %(store_id)s::integer[], %(region_id)s::smallint[], %(region)s::text[], %(name)s::text[],
-        %(name_norm)s::text[], %(aliases_norm)s::text[], %(time_zone)s::text[], %(document)s::text[],
-        %(payload_digest)s::bytea[]
+        %(name_norm)s::text[], %(aliases_norm)s::text[], %(time_zone)s::text[], %(document)b::text[],
+        %(payload_digest)b::bytea[]
     ) AS s (store_id, region_id, region, name, name_norm, aliases_norm, time_zone, document, payload_digest)
 ), regions AS (
     INSERT INTO access.regions AS r (region_id, name)
@@ -34,7 +35,7 @@ WITH sent AS (
         %(email)s::text[], %(email_norm)s::text[], %(email_masked)s::text[], %(phone)s::text[],
         %(phone_norm)s::text[], %(phone_masked)s::text[], %(address)s::text[], %(city)s::text[],
         %(customer_since)s::date[], %(home_store_id)s::integer[], %(region_id)s::smallint[],
-        %(payload_digest)s::bytea[]
+        %(payload_digest)b::bytea[]
     ) AS s (
         customer_id, first_name, last_name, name_norm, email, email_norm, email_masked, phone, phone_norm,
         phone_masked, address, city, customer_since, home_store_id, region_id, payload_digest
@@ -74,7 +75,7 @@ SELECT
 FROM unnest(
     %(receipt_id)s::text[], %(store_id)s::integer[], %(region_id)s::smallint[], %(receipt_type)s::text[],
     %(purchased_at)s::timestamptz[], %(purchased_on)s::date[], %(customer_id)s::text[], %(total_cents)s::bigint[],
-    %(card_last4)s::text[], %(skus)s::text[], %(document)s::text[], %(payload_digest)s::bytea[],
+    %(card_last4)s::text[], %(skus)s::text[], %(document)b::text[], %(payload_digest)b::bytea[],
     %(received_at)s::timestamptz[]
 ) AS s (
     receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
@@ -89,7 +90,7 @@ RETURNING receipt_id AS record_key;
 -- only a new snapshot shows what a concurrent gateway inserted.
 INSERT INTO ingest.corrections (receipt_id, payload_digest, received_at)
 SELECT s.receipt_id, s.payload_digest, s.received_at
-FROM unnest(%(receipt_id)s::text[], %(payload_digest)s::bytea[], %(received_at)s::timestamptz[])
+FROM unnest(%(receipt_id)s::text[], %(payload_digest)b::bytea[], %(received_at)s::timestamptz[])
     AS s (receipt_id, payload_digest, received_at)
 JOIN retail.receipts r USING (receipt_id)
 WHERE r.first_digest <> s.payload_digest
@@ -103,7 +104,7 @@ INSERT INTO ingest.quarantine (bronze_table, received_at, source, reason, payloa
 SELECT *
 FROM unnest(
     %(bronze_table)s::text[], %(received_at)s::timestamptz[], %(source)s::text[], %(refusal)s::text[],
-    %(payload)s::text[], %(payload_digest)s::bytea[]
+    %(payload)b::text[], %(payload_digest)b::bytea[]
 ) AS s (bronze_table, received_at, source, reason, payload, payload_digest)
 ORDER BY bronze_table, payload_digest
 ON CONFLICT (bronze_table, payload_digest) DO NOTHING
@@ -115,7 +116,7 @@ INSERT INTO ingest.outbox (bronze_table, record_key, store_id, received_at, sour
 SELECT bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal
 FROM unnest(
     %(bronze_table)s::text[], %(record_key)s::text[], %(store_id)s::integer[], %(received_at)s::timestamptz[],
-    %(source)s::text[], %(payload_digest)s::bytea[], %(payload)s::text[], %(refusal)s::text[]
+    %(source)s::text[], %(payload_digest)b::bytea[], %(payload)b::text[], %(refusal)s::text[]
 ) WITH ORDINALITY AS s (
     bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal, position
 )
