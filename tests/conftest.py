@@ -2,7 +2,12 @@
 
 import hypothesis
 
-pytest_plugins = ["tests.fixtures.database", "tests.fixtures.ray", "tests.fixtures.serving"]
+pytest_plugins = [
+    "tests.fixtures.database",
+    "tests.fixtures.ray",
+    "tests.fixtures.searching",
+    "tests.fixtures.serving",
+]
 
 # Timing says nothing about correctness on a busy machine: neither a slow example nor slow data fails a test.
 hypothesis.settings.register_profile("receipts", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

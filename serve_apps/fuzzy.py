@@ -1,0 +1,138 @@
+"""Receipts by half-remembered facts: each field may be a little wrong, and the answer says where it is."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Self
+
+from fastapi import APIRouter, Depends, FastAPI
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from configs.settings import Settings
+from receipts.access import Permission
+from receipts.models import CustomerId
+from serve_apps.api import build_api
+from serve_apps.exchange import Caller
+from serve_apps.guard import guard
+from serve_apps.search_answering import Page, Search, answer_search, customers_wanted
+from serve_apps.search_answers import SearchAnswer, Understood
+from serve_apps.search_knowledge import ShopKnowledge, Shops, knowing_shops
+from serve_apps.search_wanted import AMOUNT_TOLERANCE_CENTS, DATE_TOLERANCE_DAYS, Likely, Term, Wanted
+from serve_apps.serving import Serving, ServingContext, serving_context
+from serve_apps.understanding.query import Cents, Days, Kind
+from serve_apps.understanding.stores import match_store
+
+router = APIRouter()
+Searcher = Annotated[Caller, Depends(guard(Permission.SEARCH_RECEIPTS))]
+Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2099, 12, 31))]
+Cent = Annotated[int, Field(ge=-(10**11), le=10**11)]
+
+_ASKABLE = (
+    "store", "date_from", "date_to", "amount_cents", "amount_min_cents", "amount_max_cents", "customer_name",
+    "customer_id", "card_last4", "items",
+)  # fmt: skip
+
+
+class FuzzyQuestion(BaseModel):
+    """What is remembered; at least one of the fields that a receipt can be found by."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    store: Words | None = None
+    date_from: Day | None = None
+    date_to: Day | None = None
+    date_tolerance_days: int = Field(DATE_TOLERANCE_DAYS, ge=0, le=31)
+    amount_cents: Cent | None = None
+    amount_min_cents: Cent | None = None
+    amount_max_cents: Cent | None = None
+    amount_tolerance_cents: int = Field(AMOUNT_TOLERANCE_CENTS, ge=0, le=100_000)
+    customer_name: Words | None = None
+    customer_id: CustomerId | None = None
+    card_last4: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")] | None = None
+    items: Annotated[list[Words], Field(min_length=1, max_length=8)] | None = None
+    limit: int = Field(20, ge=1, le=100)
+    cursor: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        if all(getattr(self, name) is None for name in _ASKABLE):
+            raise ValueError(f"give at least one of: {', '.join(_ASKABLE)}")
+        if self.date_from and self.date_to and self.date_from > self.date_to:
+            raise ValueError("date_from lies after date_to")
+        low, high = self.amount_min_cents, self.amount_max_cents
+        if low is not None and high is not None and low > high:
+            raise ValueError("amount_min_cents is more than amount_max_cents")
+        if self.amount_cents is not None and (low is not None or high is not None):
+            raise ValueError("give amount_cents or a range of amount_min_cents and amount_max_cents, not both")
+        return self
+
+
+@router.post("/")
+async def fuzzy(question: FuzzyQuestion, caller: Searcher, serving: Serving, shops: Shops) -> SearchAnswer:
+    """Return receipts near what is remembered, the nearest first, with the reasons for each."""
+    page = Page.of(question.model_dump_json(exclude={"cursor", "limit"}), question.limit, question.cursor)
+    wanted, resolved, notes = await _wanted(question, caller, serving, shops)
+    return await answer_search(serving, caller, Search(wanted, tuple(resolved), tuple(notes)), page)
+
+
+async def _wanted(
+    question: FuzzyQuestion, caller: Caller, context: ServingContext, shops: ShopKnowledge
+) -> tuple[Wanted, list[Understood], list[str]]:
+    """Resolve names to ids; what a name was taken for is said, and what it could not be taken for too."""
+    known = await shops.current()
+    resolved: list[Understood] = []
+    notes: list[str] = []
+    stores = None
+    if question.store is not None:
+        match = match_store(question.store, known.stores)
+        if match is None:
+            notes.append("No store is called like that: left it out.")
+        else:
+            stores = Likely(match.store_ids, (match.score,) * len(match.store_ids))
+            resolved.append(_taken_for(Kind.STORE, question.store, match.name))
+    customers, note = await customers_wanted(context, caller.principal, question.customer_name, question.customer_id)
+    notes.extend(note)
+    terms: list[Term] = []
+    for item in question.items or ():
+        words = shops.corrected(item)
+        terms.append(Term(item, words))
+        resolved.append(_taken_for(Kind.PRODUCT, item, words))
+    return (
+        Wanted(
+            stores=stores,
+            days=_days(question),
+            date_tolerance_days=question.date_tolerance_days,
+            cents=_cents(question),
+            amount_tolerance_cents=question.amount_tolerance_cents,
+            customers=customers,
+            card_last4=question.card_last4,
+            terms=tuple(terms),
+        ),
+        resolved,
+        notes,
+    )
+
+
+def _days(question: FuzzyQuestion) -> Days | None:
+    if question.date_from is None and question.date_to is None:
+        return None
+    return Days(question.date_from, question.date_to)
+
+
+def _cents(question: FuzzyQuestion) -> Cents | None:
+    if question.amount_cents is not None:
+        return Cents(question.amount_cents, question.amount_cents)
+    if question.amount_min_cents is None and question.amount_max_cents is None:
+        return None
+    return Cents(question.amount_min_cents, question.amount_max_cents)
+
+
+def _taken_for(kind: Kind, said: str, value: str) -> Understood:
+    return Understood(kind=kind, text=said, value=value, span=(0, len(said)))
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """Return the fuzzy search application."""
+    context = serving_context(settings)
+    return build_api("Fuzzy receipt search", context, [router], lifespan=knowing_shops(context))

@@ -1,0 +1,90 @@
+"""What the searches know of the shops: store names and the catalogue's words, read again as they age."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from rapidfuzz import fuzz, process
+from starlette.requests import Request
+
+from receipts.products import expand, shopping_words, singular
+from receipts.sql import load_sql
+from serve_apps.api import Lifespan
+from serve_apps.serving import ServingContext
+from serve_apps.understanding.parser import Knowledge
+from serve_apps.understanding.query import StoreNames
+from serve_apps.understanding.stores import gazetteer
+
+_SQL = load_sql("serve_apps", "search_knowledge")
+_FRESH_S = 60.0
+_EMPTY_FRESH_S = 2.0  # a new platform's first stores are looked for often
+_ALIKE = 84.0  # of 100: one letter of a six-letter word
+_SHORTEST = 5  # shorter words have too many neighbours
+
+
+@dataclass(slots=True)  # not frozen: it ages
+class ShopKnowledge:
+    """Store names and catalogue words of one replica. One reader at a time reads them anew; others use the old."""
+
+    context: ServingContext
+    _known: Knowledge = field(default_factory=lambda: Knowledge(gazetteer(())))
+    _words: dict[str, int] = field(default_factory=dict)
+    _read_at: float = float("-inf")
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def current(self) -> Knowledge:
+        """Return what is known, at most a minute old."""
+        is_empty = not self._known.stores.stores or not self._words
+        age = time.monotonic() - self._read_at
+        if age > (_EMPTY_FRESH_S if is_empty else _FRESH_S) and (is_empty or not self._lock.locked()):
+            async with self._lock:
+                if time.monotonic() - self._read_at >= age:  # nobody else did while we waited
+                    await self._read()
+        return self._known
+
+    def corrected(self, phrase: str) -> str:
+        """Return a phrase with abbreviations spelt out and words the catalogue lacks replaced by their likeliest."""
+        return " ".join(self._corrected_word(word) for word in expand(phrase).split())
+
+    def _corrected_word(self, word: str) -> str:
+        if len(word) < _SHORTEST or not self._words or word in self._words or singular(word) in self._singular():
+            return word
+        near = process.extract(word, self._words.keys(), scorer=fuzz.ratio, score_cutoff=_ALIKE, limit=5)
+        return max(near, key=lambda found: (found[1], self._words[found[0]]))[0] if near else word
+
+    def _singular(self) -> frozenset[str]:
+        return (self._known.vocabulary or frozenset()) | shopping_words()
+
+    async def _read(self) -> None:
+        async with self.context.pool.connection() as connection:
+            stores = await (await connection.execute(_SQL["list_stores"])).fetchall()
+            words = await (await connection.execute(_SQL["list_words"])).fetchall()
+        self._words = {str(word): int(count) for word, count in words if word}
+        vocabulary = frozenset(singular(word) for word in self._words) or None
+        names = [StoreNames(int(store_id), str(name), tuple(aliases)) for store_id, name, aliases in stores]
+        self._known = Knowledge(gazetteer(names), vocabulary)
+        self._read_at = time.monotonic()
+
+
+def knowing_shops(context: ServingContext) -> Lifespan:
+    """Return the part of an application's life in which its handlers may ask for `Shops`."""
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncGenerator[None, None]:
+        app.state.shops = ShopKnowledge(context)
+        yield
+
+    return life
+
+
+def _shops(request: Request) -> ShopKnowledge:
+    return request.app.state.shops
+
+
+Shops = Annotated[ShopKnowledge, Depends(_shops)]

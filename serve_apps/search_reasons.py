@@ -1,0 +1,83 @@
+"""Why a receipt was found, in sentences a representative can check against the receipt."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from receipts.money import format_cents
+from serve_apps.search_answers import Highlight, Match
+from serve_apps.search_wanted import Wanted
+from serve_apps.summaries import ReceiptSummary
+from serve_apps.understanding.query import Kind
+
+_ALIKE = 0.999  # below it a name was not letter for letter
+_MOST_HIGHLIGHTS = 8
+
+
+class Closeness(NamedTuple):
+    """How near a receipt is in each field, 0..1, None where not asked; products as parallel lists, best first."""
+
+    store: float | None
+    date: float | None
+    amount: float | None
+    customer: float | None
+    skus: list[str] | None
+    terms: list[int] | None  # from 1, in the order of the wanted terms
+    similarities: list[float] | None
+    literals: list[bool] | None
+
+
+def reasons(wanted: Wanted, near: Closeness, receipt: ReceiptSummary, lines: list[dict[str, Any]]) -> list[Match]:
+    """Return one reason for each field that was asked for and each phrase that a line answers."""
+    found: list[Match] = []
+    if wanted.receipt_id is not None:
+        found.append(Match(field=Kind.RECEIPT, kind="exact", reason="has this receipt id"))
+    if near.store is not None:
+        found.append(_match(Kind.STORE, exact=near.store >= _ALIKE, words=f"bought at {receipt.store_name}"))
+    if near.date is not None:
+        exact = near.date >= _ALIKE
+        beyond = "" if exact else ", near the date asked for"
+        found.append(
+            _match(
+                Kind.DATE,
+                exact=exact,
+                words=f"bought on {receipt.purchased_on:%A, %B} {receipt.purchased_on.day}{beyond}",
+            )
+        )
+    if near.amount is not None:
+        exact = near.amount >= _ALIKE
+        beyond = "" if exact else ", near the amount asked for"
+        total = format_cents(receipt.total_cents, receipt.currency)
+        found.append(_match(Kind.AMOUNT, exact=exact, words=f"total {total}{beyond}"))
+    if near.customer is not None:
+        exact = near.customer >= _ALIKE
+        words = "belongs to the customer asked for" if exact else "belongs to a customer of a similar name"
+        found.append(_match(Kind.CUSTOMER, exact=exact, words=words))
+    if wanted.card_last4 is not None:
+        found.append(Match(field=Kind.CARD, kind="exact", reason=f"paid with a card ending {wanted.card_last4}"))
+    return [*found, *_product_reasons(wanted, near, lines)]
+
+
+def highlights(near: Closeness, lines: list[dict[str, Any]]) -> list[Highlight]:
+    """Return the lines that answer a phrase, in the receipt's order."""
+    skus = set(near.skus or ())
+    held = [line for line in lines if line["sku"] in skus][:_MOST_HIGHLIGHTS]
+    return [Highlight(line_number=line["line_number"], description=line["description"]) for line in held]
+
+
+def _product_reasons(wanted: Wanted, near: Closeness, lines: list[dict[str, Any]]) -> list[Match]:
+    names = {line["sku"]: line["description"] for line in reversed(lines)}
+    found: list[Match] = []
+    answered: set[int] = set()
+    for sku, term, literal in zip(near.skus or (), near.terms or (), near.literals or (), strict=True):
+        if term in answered:
+            continue
+        answered.add(term)
+        asked, name = wanted.terms[term - 1].text, names.get(sku, sku)
+        words = f"{name}: has the words “{asked}”" if literal else f"{name}: ≈ similar to “{asked}”"
+        found.append(_match(Kind.PRODUCT, exact=literal, words=words))
+    return found
+
+
+def _match(field: Kind, *, exact: bool, words: str) -> Match:
+    return Match(field=field, kind="exact" if exact else "approximate", reason=words)
