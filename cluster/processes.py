@@ -21,6 +21,7 @@ from configs.settings import Settings
 
 _POLL_S = 0.1
 _KILLED_S = 10  # the kernel needs a moment to end a killed process; far less than this
+_ORPHANS_S = 2  # without the process that led them they have nothing left to finish
 _CREATED_WITHIN_S = 1.0  # the boot time that creation times are counted from may be corrected by the clock
 _LAST_BYTES = 2_000
 # The process waits for a word before it becomes the program, and ends without it: when `up` is killed before the
@@ -101,12 +102,12 @@ def stop_process(settings: Settings, name: str, grace_s: float) -> bool:
         return False
     leader = find_process(settings, name)
     family = _family(record, leader)
-    if leader is not None:
-        _send(leader, signal.SIGTERM)
-        _wait([leader], grace_s)
+    asked = family if leader is None else [leader]
+    for process in asked:
+        _send(process, signal.SIGTERM)
+    _wait(asked, _ORPHANS_S if leader is None else grace_s)
     # Also those born since: a leader may start processes while it shuts down.
     family = list({process.pid: process for process in (*family, *_family(record, leader))}.values())
-    _wait(family, grace_s if leader is None else _POLL_S)
     alive = [process for process in family if _lives(process)]
     for process in alive:
         _send(process, signal.SIGKILL)
