@@ -31,7 +31,10 @@ _HEAD = (
 
 
 def build_app(settings: Settings) -> ASGIApp:
-    """Return the portal. Connections open with the application's lifespan, not here."""
+    """Return the portal. Connections open with the application's lifespan, not here.
+
+    Call it in a running event loop, as uvicorn does with a factory: without one Gradio makes loops and leaks them.
+    """
     pool = open_pool(settings, DatabaseRole.PORTAL)
     client = open_client(settings.portal)
     secure = settings.portal.public_url.startswith("https://")

@@ -69,7 +69,7 @@ class Doorway:
 
     def __init__(self, app: ASGIApp, portal: Portal, mounts: dict[str, Permission]) -> None:
         self._app = app
-        self._portal = portal
+        self.portal = portal
         self._mounts = mounts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +78,7 @@ class Doorway:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return  # no part of the portal speaks WebSocket
-        scope[_PORTAL] = self._portal
+        scope[_PORTAL] = self.portal
         refusal = await self._refusal(Request(scope, receive))
         nonce = secrets.token_urlsafe(16)
         await (refusal or self._app)(_uncompressed(scope), receive, _Sealed(send, nonce))

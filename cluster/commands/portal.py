@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import typer
 
 
@@ -20,7 +22,8 @@ def portal() -> None:
 
     settings = load_settings()
     config = uvicorn.Config(
-        build_app(settings),
+        partial(build_app, settings),
+        factory=True,  # built in the server's event loop, which Gradio wants
         host=settings.portal.host,
         port=settings.portal.port,
         log_level=settings.log_level.lower(),

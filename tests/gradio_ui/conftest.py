@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 
 import pytest
 import uvicorn
@@ -31,17 +32,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def portal(settings: Settings) -> Iterator[Settings]:
     """The portal and everything behind it, running; with the principals of a development platform."""
+    yield from _running(settings, {one.name for one in capabilities_of(settings)})
+
+
+@pytest.fixture
+def doors(settings: Settings) -> Iterator[Settings]:
+    """The portal with sign-in and receipts but without search, which takes seconds to load its model."""
+    yield from _running(settings, {"auth", "lookup", "customers", "context"})
+
+
+def _running(settings: Settings, names: set[str]) -> Iterator[Settings]:
     assert settings.database.dsn is not None
     seeds.plant(settings.database.dsn.get_secret_value())
-    with served(api_of(settings), settings.serve.port), served(build_app(settings), settings.portal.port):
+    api, pages = partial(api_of, settings, names), partial(build_app, settings)
+    with served(api, settings.serve.port), served(pages, settings.portal.port):
         yield settings
 
 
-def api_of(settings: Settings) -> ASGIApp:
-    """Return all serving applications under the prefixes that they are deployed with."""
-    mounts = [
-        (one.prefix, importlib.import_module(one.module).build_app(settings)) for one in capabilities_of(settings)
-    ]
+def api_of(settings: Settings, names: set[str]) -> ASGIApp:
+    """Return serving applications under the prefixes that they are deployed with."""
+    wanted = [one for one in capabilities_of(settings) if one.name in names]
+    mounts = [(one.prefix, importlib.import_module(one.module).build_app(settings)) for one in wanted]
 
     @asynccontextmanager
     async def lives(_: Starlette) -> AsyncIterator[None]:
@@ -54,11 +65,12 @@ def api_of(settings: Settings) -> ASGIApp:
 
 
 @contextmanager
-def served(app: ASGIApp, port: int) -> Iterator[None]:
-    """Serve an application in a thread of its own while the block lasts."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=2)
+def served(build: Callable[[], ASGIApp], port: int) -> Iterator[None]:
+    """Serve an application, built where it runs, in a thread of its own while the block lasts."""
+    config = uvicorn.Config(
+        build, factory=True, host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=2
     )
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name=f"port {port}")
     thread.start()
     try:

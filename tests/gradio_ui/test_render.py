@@ -186,7 +186,9 @@ def test_data_is_shown_as_it_is_written_and_never_becomes_an_element(payload: st
     parts = [
         render.results(SearchAnswer(hits=(hit,), relaxations=(payload,)), payload, NOW),
         render.results(answer(hits=[], understood=[]), payload, NOW),
-        render.understood(answer(understood=[{"kind": payload, "text": payload, "value": payload, "span": [0, 1]}]), NOW),
+        render.understood(
+            answer(understood=[{"kind": payload, "text": payload, "value": payload, "span": [0, 1]}]), NOW
+        ),
         render.paper(receipt, frozenset()),
         render.customer(context(payload, recent_pattern=payload), History(receipts=(hit.receipt,)), "", NOW),
         render.top(payload, payload, payload),
