@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TextIO
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from configs.settings import load_settings
+from configs.settings import Settings, load_settings
+from receipts.errors import InvalidInput
 
 if TYPE_CHECKING:
     from ingest.till import Sent
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Target = Annotated[str, typer.Option(help="The gateway's host:port; default: the one in the settings.")]
 _import = typer.Typer(help="Bring receipts in from elsewhere, through the gateway.", no_args_is_help=True)
+
+
+_HOME = "America/New_York"  # whose calendar says what day it is
+_PROGRESS_EVERY = 1_000  # records between two drawings of the bar
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ class Shipment:
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
     app.add_typer(_import, name="import")
+    app.command()(generate)
 
 
 @_import.command("complete-journey")
@@ -57,6 +65,15 @@ def complete_journey(
     as_json: _Json = False,
 ) -> None:
     """Send the 155,848 real baskets of Complete Journey, with their shops and customers; repeating changes nothing."""
+    settings = load_settings()
+    shipments, facts = journey_shipments(settings, baskets, as_if_now=as_if_now)
+    ship(shipments, target or gateway_of(settings), facts, as_json=as_json)
+
+
+def journey_shipments(
+    settings: Settings, baskets: int | None, *, as_if_now: bool
+) -> tuple[tuple[Shipment, ...], dict[str, str]]:
+    """Return Complete Journey as shipments in the order they must arrive, and the days its receipts span."""
     from ingest.sources.anchors import remembered_weeks
     from ingest.sources.complete_journey import (
         LAST_DAY,
@@ -67,7 +84,6 @@ def complete_journey(
     )
     from ingest.sources.journey_tables import TIME_ZONE
 
-    settings = load_settings()
     today = datetime.now(ZoneInfo(TIME_ZONE)).date()
     weeks = remembered_weeks(settings.state_dir, LAST_DAY, today) if as_if_now else 0
     journey = open_journey(baskets, weeks)
@@ -78,14 +94,18 @@ def complete_journey(
         Shipment("customers", "retail.crm.customers", len(customers), customers),
         Shipment("receipts", "retail.pos.receipts", journey.baskets.height, journey_receipts(journey)),
     )
-    gateway = target or f"{settings.ingest.host}:{settings.ingest.port}"
-    ship(shipments, gateway, {"first_day": str(days.min()), "last_day": str(days.max())}, as_json=as_json)
+    return shipments, {"first_day": str(days.min()), "last_day": str(days.max())}
+
+
+def gateway_of(settings: Settings) -> str:
+    """Return the host:port of the gateway that the settings name."""
+    return f"{settings.ingest.host}:{settings.ingest.port}"
 
 
 def ship(shipments: Iterable[Shipment], gateway: str, facts: dict[str, str], *, as_json: bool) -> None:
     """Send every shipment in turn under a progress bar, then print what was sent and acknowledged."""
     began = time.monotonic()
-    counts = {shipment.what: _send(shipment, gateway) for shipment in shipments}
+    counts = send_all(shipments, gateway)
     seconds = time.monotonic() - began
     if as_json:
         sent = {what: {"sent": sent.sent, "acked": sent.acked} for what, sent in counts.items()}
@@ -97,20 +117,61 @@ def ship(shipments: Iterable[Shipment], gateway: str, facts: dict[str, str], *, 
     Console().print(table)
 
 
+def send_all(shipments: Iterable[Shipment], gateway: str) -> dict[str, Sent]:
+    """Send every shipment in turn under a progress bar on stderr; return what was sent and acknowledged, by name."""
+    return {shipment.what: _send(shipment, gateway) for shipment in shipments}
+
+
 def _send(shipment: Shipment, gateway: str) -> Sent:
     from ingest.till import send
 
-    columns = (
-        TextColumn("{task.description:<10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-    )
-    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
+    with _progress() as progress:
         task = progress.add_task(shipment.what, total=shipment.count, rate="")
+        return send(
+            shipment.records,
+            table=shipment.table,
+            target=gateway,
+            on_progress=lambda sent: _show(progress, task, sent.acked),
+        )
 
-        def show(sent: Sent) -> None:
-            elapsed = progress.tasks[task].elapsed or 1e-3
-            progress.update(task, completed=sent.acked, rate=f"{sent.acked / elapsed:,.0f}/s")
 
-        return send(shipment.records, table=shipment.table, target=gateway, on_progress=show)
+def _write_files(shipments: Iterable[Shipment], out: Path, facts: dict[str, object], *, as_json: bool) -> None:
+    """Write receipts to a file of JSON lines, stores and customers to files beside it, and print the counts."""
+    counts: dict[str, object] = {}
+    for shipment in shipments:
+        path = out if shipment.what == "receipts" else out.with_suffix(f".{shipment.what}{out.suffix}")
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            counts[shipment.what] = {"file": str(path), "records": _write(shipment, file)}
+    lines = [json.dumps({**counts, **facts})] if as_json else [f"{what}: {count}" for what, count in counts.items()]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _write(shipment: Shipment, file: TextIO) -> int:
+    """Write one record a line and return how many there were."""
+    written = 0
+    with _progress() as progress:
+        task = progress.add_task(shipment.what, total=shipment.count, rate="")
+        for written, record in enumerate(shipment.records, 1):
+            file.write(record + "\n")
+            if written % _PROGRESS_EVERY == 0:
+                _show(progress, task, written)
+        _show(progress, task, written)
+    return written
+
+
+def _progress() -> Progress:
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), rate, TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def _show(progress: Progress, task: TaskID, done: int) -> None:
+    elapsed = progress.tasks[task].elapsed or 1e-3  # a task that has just begun has none yet
+    progress.update(task, completed=done, rate=f"{done / elapsed:,.0f}/s")
+
+
+def _day(field: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidInput(field, f"{text} is not a date; expected YYYY-MM-DD") from None
