@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -70,6 +70,47 @@ def complete_journey(
     ship(shipments, target or gateway_of(settings), facts, as_json=as_json)
 
 
+def generate(
+    receipts: Annotated[int, typer.Option(min=1, help="How many receipts.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed, days and sizes give the same bytes.")] = 1,
+    start: Annotated[str, typer.Option(help="First day, YYYY-MM-DD; default: a year before the last.")] = "",
+    end: Annotated[str, typer.Option(help="Last day, YYYY-MM-DD; default: yesterday.")] = "",
+    stores: Annotated[int, typer.Option(min=1, help="How many shops.")] = 120,
+    customers: Annotated[int, typer.Option(min=0, help="How many loyal customers.")] = 20_000,
+    dirt: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of receipts spoilt on purpose.")] = 0.0,
+    out: Annotated[
+        str, typer.Option(help="Write receipts to FILE.jsonl (stores and customers beside it), or - for stdout.")
+    ] = "",
+    send: Annotated[bool, typer.Option("--send", help="Send stores, customers and receipts to the gateway.")] = False,
+    target: _Target = "",
+    as_json: _Json = False,
+) -> None:
+    """Make receipts of any volume from a seed: realistic groceries, seasons, returns and, if wanted, dirt."""
+    from ingest.sources.synthetic.dirt import soiled_receipts
+    from ingest.sources.synthetic.history import history_customers, history_stores
+    from ingest.sources.synthetic.plan import make_plan
+
+    if bool(out) == send:
+        raise InvalidInput("out", "say where the receipts go: --out FILE.jsonl, --out - or --send")
+    last = _day("end", end) if end else datetime.now(ZoneInfo(_HOME)).date() - timedelta(days=1)
+    first = _day("start", start) if start else last - timedelta(days=364)
+    plan = make_plan(receipts=receipts, seed=seed, start=first, end=last, stores=stores, customers=customers)
+    spoilt: Counter[str] = Counter()
+    shipments = (
+        Shipment("stores", "retail.reference.stores", stores, history_stores(plan)),
+        Shipment("customers", "retail.crm.customers", customers, history_customers(plan)),
+        Shipment("receipts", "retail.pos.receipts", receipts, soiled_receipts(plan, dirt, spoilt)),
+    )
+    facts: dict[str, object] = {"first_day": str(first), "last_day": str(last), "seed": seed, "dirt": spoilt}
+    if send:
+        settings = load_settings()
+        ship(shipments, target or gateway_of(settings), facts, as_json=as_json)
+    elif out == "-":
+        _write(shipments[-1], sys.stdout)
+    else:
+        _write_files(shipments, Path(out), facts, as_json=as_json)
+
+
 def journey_shipments(
     settings: Settings, baskets: int | None, *, as_if_now: bool
 ) -> tuple[tuple[Shipment, ...], dict[str, str]]:
@@ -102,7 +143,7 @@ def gateway_of(settings: Settings) -> str:
     return f"{settings.ingest.host}:{settings.ingest.port}"
 
 
-def ship(shipments: Iterable[Shipment], gateway: str, facts: dict[str, str], *, as_json: bool) -> None:
+def ship(shipments: Iterable[Shipment], gateway: str, facts: Mapping[str, object], *, as_json: bool) -> None:
     """Send every shipment in turn under a progress bar, then print what was sent and acknowledged."""
     began = time.monotonic()
     counts = send_all(shipments, gateway)
@@ -135,7 +176,7 @@ def _send(shipment: Shipment, gateway: str) -> Sent:
         )
 
 
-def _write_files(shipments: Iterable[Shipment], out: Path, facts: dict[str, object], *, as_json: bool) -> None:
+def _write_files(shipments: Iterable[Shipment], out: Path, facts: Mapping[str, object], *, as_json: bool) -> None:
     """Write receipts to a file of JSON lines, stores and customers to files beside it, and print the counts."""
     counts: dict[str, object] = {}
     for shipment in shipments:
