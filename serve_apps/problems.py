@@ -115,7 +115,8 @@ def _of_validation(found: Sequence[Any], kind: Kind, scope: Scope) -> Problem:
         return Problem(kind, f"{field} is not a field here.", field, accepted or "no field of this name")
     if first["type"] == "missing":
         return Problem(kind, f"{field} is missing.", field, "a value: the field is required")
-    return Problem(kind, f"{field}: {first['msg']}.", field, first["msg"])
+    accepted = first["msg"].removeprefix("Value error, ")
+    return Problem(kind, f"{field}: {accepted}.", field, accepted)
 
 
 def _known_fields(scope: Scope, part: str, path: Sequence[str]) -> list[str]:
