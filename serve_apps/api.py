@@ -41,6 +41,22 @@ def build_api(
         *([] if public else [Middleware(Authentication, tokens=context.tokens)]),
         Middleware(BodyLimit, max_bytes=context.settings.serve.max_body_bytes),
     ]
+    app = FastAPI(
+        title=title,
+        openapi_url=None,  # served to nobody at run time; `app.openapi()` writes the document
+        redirect_slashes=False,  # a redirect would echo the Host header
+        middleware=middleware,
+        exception_handlers={RequestValidationError: _pass_on, HTTPException: _pass_on},
+        lifespan=_whole_life(context, lifespan),
+    )
+    app.state.context = context
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def _whole_life(context: ServingContext, lifespan: Lifespan | None) -> Lifespan:
+    """Return a lifespan that opens the context and then what the capability itself needs."""
 
     @asynccontextmanager
     async def whole_life(app: FastAPI) -> AsyncGenerator[None, None]:
@@ -50,18 +66,7 @@ def build_api(
                 await stack.enter_async_context(lifespan(app))
             yield
 
-    app = FastAPI(
-        title=title,
-        openapi_url=None,  # served to nobody at run time; `app.openapi()` writes the document
-        redirect_slashes=False,  # a redirect would echo the Host header
-        middleware=middleware,
-        exception_handlers={RequestValidationError: _pass_on, HTTPException: _pass_on},
-        lifespan=whole_life,
-    )
-    app.state.context = context
-    for router in routers:
-        app.include_router(router)
-    return app
+    return whole_life
 
 
 def _pass_on(_request: Request, error: Exception) -> NoReturn:

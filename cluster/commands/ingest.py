@@ -19,7 +19,6 @@ from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColum
 from rich.table import Table
 
 from configs.settings import load_settings
-from receipts.bronze import STREAMS
 from receipts.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -109,7 +108,9 @@ def replay(
 
 def stream(
     source: Annotated[str, typer.Argument(metavar="FILE", help="JSON lines; - for standard input.")],
-    table: Annotated[str, typer.Option(help="One of: " + ", ".join(sorted(STREAMS)))] = "retail.pos.receipts",
+    table: Annotated[
+        str, typer.Option(help="Or retail.crm.customers, retail.reference.stores.")
+    ] = "retail.pos.receipts",
     target: Annotated[str | None, typer.Option(help="The gateway as host:port; by default the settings' own.")] = None,
     as_json: _Json = False,
 ) -> None:

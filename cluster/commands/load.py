@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from configs.settings import Settings
+    from loadtest.headless import Run
 
 
 def register(app: typer.Typer) -> None:
@@ -29,36 +33,55 @@ def load(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
 ) -> None:
     """Press the API as reps do and show how it answered, by route; fails when any request failed."""
-    from rich.console import Console
-
     from configs.settings import load_settings
-    from loadtest import figures, headless
-    from loadtest.bench.report import machine
-    from loadtest.targets import sample_targets, write_targets
+    from loadtest import headless
 
     settings = load_settings()
-    said = Console(stderr=True)
     if prepare is not None:
-        write_targets(sample_targets(settings, samples), prepare)
-        said.print(f"Wrote a sample of receipts to {prepare}.")
+        _draw(settings, samples, prepare)
         return
-    seconds = read_duration(duration)
     journeys = tuple(only or ())
     if unknown := set(journeys) - set(headless.JOURNEYS):
         raise typer.BadParameter(f"{min(unknown)} is no journey; there are: {', '.join(headless.JOURNEYS)}")
     with tempfile.TemporaryDirectory(prefix="receipts-load-") as folder:
-        scratch = Path(folder)
+        plan = headless.Run(
+            host=host or settings.portal.api_url,
+            targets=(targets or Path(folder) / "targets.json").absolute(),
+            sign_in_secret=settings.state_dir / "secrets.json",
+            users=users,
+            spawn_rate=spawn_rate,
+            duration_s=read_duration(duration),
+            think=think,
+            journeys=journeys,
+        )
         if targets is None:
-            targets = scratch / "targets.json"
-            with said.status("Drawing a sample of receipts"):
-                write_targets(sample_targets(settings, samples), targets)
-        address = host or settings.portal.api_url
-        secret = settings.state_dir / "secrets.json"
-        plan = headless.Run(address, targets.absolute(), secret, users, spawn_rate, seconds, think, journeys)
-        with said.status(f"{users} reps for {seconds} s against {address}"):
-            routes = figures.read_figures(headless.run(plan, scratch))
+            _draw(settings, samples, plan.targets)
+        _press(plan, Path(folder), as_json)
+
+
+def _draw(settings: Settings, samples: int, path: Path) -> None:
+    from rich.console import Console
+
+    from loadtest.targets import sample_targets, write_targets
+
+    said = Console(stderr=True)
+    with said.status("Drawing a sample of receipts"):
+        sample = sample_targets(settings, samples)
+        write_targets(sample, path)
+    said.print(f"Drew {len(sample.targets):,} receipts to ask for, into {path}.", soft_wrap=True)
+
+
+def _press(plan: Run, scratch: Path, as_json: bool) -> None:
+    from rich.console import Console
+
+    from loadtest import figures, headless
+    from loadtest.bench.report import machine
+
+    said = Console(stderr=True)
+    with said.status(f"{plan.users} reps for {plan.duration_s} s against {plan.host}"):
+        routes = figures.read_figures(headless.run(plan, scratch))
     if as_json:
-        answer = {"name": "load", "machine": machine(), "users": users, "duration_s": seconds}
+        answer = {"name": "load", "machine": machine(), "users": plan.users, "duration_s": plan.duration_s}
         Console(soft_wrap=True).print_json(data={**answer, "routes": figures.as_json(routes)}, indent=None)
     else:
         figures.show(routes, Console())
