@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -16,40 +15,13 @@ from ray.serve.schema import ApplicationStatus, ServeStatus
 from cluster.errors import PlatformError
 from cluster.replica import Replica
 from configs.settings import CONFIG_FILE_KEY, ENVIRONMENT_KEY, PREFIX, Settings
-from serve_apps.development_provider import require_loopback
+from serve_apps.capabilities import SIGN_IN, Capability, capabilities_of
 
 _DEADLINE_S = 240.0  # six replicas that import torch and open pools, one after another on a busy small machine
 _POLL_S = 0.5
 _FAILED = {ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY}
 
 Progress = Callable[[Mapping[str, str]], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Capability:
-    """One serving application: its name, where it is mounted, and the module whose `build_app` makes it."""
-
-    name: str
-    prefix: str
-    module: str
-
-
-SIGN_IN = Capability("auth", "/auth", "serve_apps.development_provider")
-CAPABILITIES = (
-    Capability("lookup", "/receipt", "serve_apps.lookup"),
-    Capability("customers", "/customers", "serve_apps.history"),
-    Capability("context", "/cs", "serve_apps.context"),
-    Capability("fuzzy", "/search/fuzzy", "serve_apps.fuzzy"),
-    Capability("semantic", "/search", "serve_apps.semantic"),
-)
-
-
-def capabilities_of(settings: Settings) -> tuple[Capability, ...]:
-    """Return what is deployed here. Raises SettingsError when the development sign-in is on where it may not be."""
-    if not settings.auth.development_provider:
-        return CAPABILITIES
-    require_loopback(settings)
-    return (SIGN_IN, *CAPABILITIES)
 
 
 def deploy(

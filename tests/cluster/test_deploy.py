@@ -10,6 +10,7 @@ from ray import serve
 from cluster import deploy
 from cluster.errors import PlatformError
 from configs.settings import load_settings
+from serve_apps.capabilities import CAPABILITIES, capabilities_of
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
 
 
@@ -57,7 +58,7 @@ def test_deployed_applications_sign_in_and_answer_and_a_second_deployment_change
     settings, file = serve_settings
     receipt = make_receipt()
     store_rows(settings, stores=[make_store()], customers=[make_customer()], receipts=[receipt])
-    wanted = [one for one in deploy.capabilities_of(settings) if one.name in {"auth", "lookup", "customers", "context"}]
+    wanted = [one for one in capabilities_of(settings) if one.name in {"auth", "lookup", "customers", "context"}]
     for _ in range(2):
         deploy.deploy(settings, settings.ray.address, capabilities=wanted, config_file=file)
         replicas = {name: app.deployments for name, app in serve.status().applications.items()}
@@ -88,6 +89,6 @@ def test_deployed_applications_sign_in_and_answer_and_a_second_deployment_change
 def test_an_application_that_cannot_start_is_reported_with_its_error(serve_settings, tmp_path):
     settings, _ = serve_settings
     without_secrets = settings.model_copy(update={"state_dir": tmp_path})
-    lookup = next(one for one in deploy.CAPABILITIES if one.name == "lookup")
+    lookup = next(one for one in CAPABILITIES if one.name == "lookup")
     with pytest.raises(PlatformError, match="RECEIPTS_DATABASE__ROLE_PASSWORDS__RECEIPTS_API is not set"):
         deploy.deploy(without_secrets, settings.ray.address, capabilities=[lookup])

@@ -1,0 +1,35 @@
+"""The serving applications: what each is called, where it is mounted, and which module makes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from configs.settings import Settings
+from serve_apps.development_provider import require_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One application. Its module's `build_app(settings)` makes it."""
+
+    name: str
+    prefix: str
+    module: str
+
+
+SIGN_IN = Capability("auth", "/auth", "serve_apps.development_provider")
+CAPABILITIES = (
+    Capability("lookup", "/receipt", "serve_apps.lookup"),
+    Capability("customers", "/customers", "serve_apps.history"),
+    Capability("context", "/cs", "serve_apps.context"),
+    Capability("fuzzy", "/search/fuzzy", "serve_apps.fuzzy"),
+    Capability("semantic", "/search", "serve_apps.semantic"),
+)
+
+
+def capabilities_of(settings: Settings) -> tuple[Capability, ...]:
+    """Return what is served here. Raises SettingsError when the development sign-in is on where it may not be."""
+    if not settings.auth.development_provider:
+        return CAPABILITIES
+    require_loopback(settings)
+    return (SIGN_IN, *CAPABILITIES)

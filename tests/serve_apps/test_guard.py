@@ -1,0 +1,78 @@
+"""Who may do what: a golden table that a person must change."""
+
+import importlib
+
+import pytest
+
+from receipts.access import Permission
+from serve_apps.capabilities import CAPABILITIES, SIGN_IN
+from serve_apps.guard import Guard
+from tests.fixtures.serving import PRINCIPALS, running
+
+# Every route of the API and the one permission it needs.
+ROUTES = {
+    "GET /receipt/{receipt_id}": Permission.READ_RECEIPTS,
+    "GET /receipt/": Permission.READ_RECEIPTS,
+    "GET /customers/{customer_id}/receipts": Permission.READ_RECEIPTS,
+    "GET /cs/context/{customer_id}": Permission.READ_CUSTOMERS,
+    "POST /search/fuzzy/": Permission.SEARCH_RECEIPTS,
+    "POST /search/": Permission.SEARCH_RECEIPTS,
+}
+# Nobody is signed in yet where one signs in.
+PUBLIC = {
+    "GET /auth/.well-known/openid-configuration",
+    "GET /auth/jwks",
+    "GET /auth/authorize",
+    "POST /auth/authorize",
+    "POST /auth/token",
+}
+# Which role may call which of the routes above.
+MATRIX = {
+    "cs_rep": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
+    "supervisor": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
+    "fraud_team": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
+    "privacy_officer": set(),
+    "admin": set(),
+    "till": set(),
+}
+
+
+def routes_of(settings, capability):
+    """Yield each route of an application and the permissions its dependencies declare."""
+    app = importlib.import_module(capability.module).build_app(settings)
+    for included in app.routes:
+        for route in included.effective_route_contexts():
+            declared = [one.call.permission for one in _below(route.dependant) if isinstance(one.call, Guard)]
+            for method in route.methods:
+                yield f"{method} {capability.prefix}{route.path}", declared
+
+
+def _below(dependant):
+    for one in dependant.dependencies:
+        yield one
+        yield from _below(one)
+
+
+def test_every_route_declares_the_one_permission_of_the_table(settings):
+    found = {name: declared for one in CAPABILITIES for name, declared in routes_of(settings, one)}
+    assert found == {name: [permission] for name, permission in ROUTES.items()}
+
+
+def test_only_sign_in_is_public(settings):
+    assert dict(routes_of(settings, SIGN_IN)) == {name: [] for name in PUBLIC}
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES, ids=lambda one: one.name)
+async def test_each_role_may_call_exactly_what_the_matrix_says(settings, sign_ins, capability):
+    app = importlib.import_module(capability.module).build_app(settings)
+    async with running(app, capability.prefix) as client:
+        for route, permission in ROUTES.items():
+            method, path = route.split(" ")
+            if not path.startswith(capability.prefix + "/") or (
+                capability.prefix == "/search" and path.startswith("/search/fuzzy")
+            ):
+                continue
+            path = path.format(receipt_id="2611170036700300000103", customer_id="C0000001")
+            for name, (role, _, _) in PRINCIPALS.items():
+                answer = await client.request(method, path, headers=sign_ins.headers(name))
+                assert (answer.status_code != 403) == (permission in MATRIX[role]), f"{name} at {route}"
