@@ -18,6 +18,7 @@ from tests.ingest.till_double import (
     connected,
     open_stream,
     record,
+    serving,
     streaming,
 )
 
@@ -231,6 +232,45 @@ async def test_many_tills_at_once_lose_and_double_nothing(gateway: str, ingest: 
     await asyncio.gather(*(one_till(register) for register in range(1, 11)))
     assert _count(ingest, "retail.receipts") == 200
     assert _count(ingest, "ingest.outbox WHERE bronze_table = 'bronze.receipts'") == 200
+
+
+async def test_a_stopping_gateway_asks_the_tills_to_come_back_and_acknowledges_what_they_sent(
+    open_shop: Settings, ingest: psycopg.Connection
+) -> None:
+    address = f"127.0.0.1:{open_shop.ingest.port}"
+    async with running(open_shop):
+        await serving(address)
+        leave = asyncio.Event()
+        finishing = asyncio.create_task(_finish_when_asked(address, leave))
+        await leave.wait()
+    assert await finishing is grpc.StatusCode.OK
+    assert _count(ingest, "retail.receipts") == 2
+
+
+async def _finish_when_asked(address: str, opened: asyncio.Event) -> grpc.StatusCode:
+    """Be a till that sends one receipt, and another one that was under way when it is asked to close."""
+    async with streaming(address) as till:
+        await till.say(record(0, make_receipt().canonical()))
+        await till.hear_ack(0)
+        opened.set()
+        asked = await till.hear()
+        assert asked.close_soon.within.seconds == 5
+        await till.say(record(1, make_receipt(sequence_number=2).canonical()))
+        await till.hear_ack(1)
+        return (await till.end())[0]
+
+
+async def test_a_till_that_is_not_heard_is_held_and_not_forgotten(
+    open_shop: Settings, ingest: psycopg.Connection
+) -> None:
+    narrow = open_shop.model_copy(update={"ingest": open_shop.ingest.model_copy(update={"max_unacked_records": 3})})
+    address = f"127.0.0.1:{narrow.ingest.port}"
+    async with running(narrow):
+        await serving(address)
+        async with streaming(address) as till:
+            await till.say(*(record(n, make_receipt(sequence_number=n + 1).canonical()) for n in range(50)))
+            await till.hear_ack(49)
+    assert _count(ingest, "retail.receipts") == 50
 
 
 async def test_a_second_gateway_on_the_same_port_says_so(gateway: str, open_shop: Settings) -> None:
