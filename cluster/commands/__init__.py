@@ -11,7 +11,7 @@ from configs.settings import SettingsError
 from receipts.errors import ReceiptsError
 
 # Order is the order of `receipts --help`. Heavy libraries are imported inside the commands, never by these modules.
-_FAMILIES = ("platform", "demo", "ingest", "sources", "pipeline", "serving", "portal", "load")
+_FAMILIES = ("platform", "demo", "ingest", "sources", "pipeline", "serving", "portal", "load", "bench")
 
 app = typer.Typer(
     name="receipts",

@@ -1,0 +1,65 @@
+"""A private, empty platform for a benchmark: own state folder, own ports, gone afterwards."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster.errors import PlatformError
+from configs.settings import Settings, load_settings
+
+_PORT_KEYS = (
+    "RECEIPTS_DATABASE__EMBEDDED_PORT",
+    "RECEIPTS_INGEST__PORT",
+    "RECEIPTS_SERVE__PORT",
+    "RECEIPTS_PORTAL__PORT",
+    "RECEIPTS_RAY__PORT",
+)
+
+
+@contextmanager
+def private_platform(parts: Sequence[str]) -> Generator[Settings]:
+    """Bring the named parts up on free ports in a temporary folder; yield their settings; take all down again."""
+    with tempfile.TemporaryDirectory(prefix="receipts-bench-") as folder:
+        Path(folder).chmod(0o755)  # the embedded server may run as another user and must reach its data
+        overrides = _overrides(Path(folder))
+        _receipts(overrides, "up", "--only", ",".join(parts))
+        try:
+            yield load_settings(overrides)
+        finally:
+            _receipts(overrides, "down")
+
+
+def _overrides(folder: Path) -> dict[str, str]:
+    ports = dict(zip(_PORT_KEYS, _free_ports(len(_PORT_KEYS)), strict=True))
+    api = f"http://127.0.0.1:{ports['RECEIPTS_SERVE__PORT']}"
+    return {
+        "RECEIPTS_ENVIRONMENT": "embedded",
+        "RECEIPTS_STATE_DIR": str(folder / "state"),
+        "RECEIPTS_RAY__TEMP_DIR": str(folder / "ray"),
+        "RECEIPTS_AUTH__ISSUER": f"{api}/auth",
+        "RECEIPTS_PORTAL__API_URL": api,
+        **{key: str(port) for key, port in ports.items()},
+    }
+
+
+def _receipts(overrides: Mapping[str, str], *arguments: str) -> None:
+    """Run a `receipts` command with its settings changed, so that its children inherit them."""
+    changed = [f"{key}={value}" for key, value in overrides.items()]
+    command = ["/usr/bin/env", *changed, sys.executable, "-m", "cluster.commands", *arguments]
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode != 0:
+        raise PlatformError(f"`receipts {' '.join(arguments)}` failed on the benchmark's private platform; see above.")
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that are free now; held together so that they differ."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports

@@ -1,0 +1,52 @@
+"""Commands of the bench family: measured, never claimed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from loadtest.bench.report import Report
+
+
+class Benchmark(StrEnum):
+    """What can be measured."""
+
+    INGEST = "ingest"
+    LOOKUP = "lookup"
+    ALL = "all"
+
+
+def register(app: typer.Typer) -> None:
+    """Add this family's commands."""
+    app.command()(bench)
+
+
+def bench(
+    name: Annotated[Benchmark, typer.Argument(help="What to measure.")] = Benchmark.ALL,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer receipts and shorter rounds.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a benchmark.")] = False,
+) -> None:
+    """Measure on a private platform that is gone afterwards, beside a peer in the same run."""
+    from rich.console import Console
+
+    for chosen in (Benchmark.INGEST, Benchmark.LOOKUP) if name is Benchmark.ALL else (name,):
+        report = _measure(chosen, quick=quick)
+        if as_json:
+            sys.stdout.write(json.dumps(report.as_json()) + "\n")
+        else:
+            report.show(Console())
+
+
+def _measure(name: Benchmark, *, quick: bool) -> Report:
+    if name is Benchmark.INGEST:
+        from cluster.benchmarks import ingest
+
+        return ingest.measure(quick=quick)
+    from cluster.benchmarks import lookup
+
+    return lookup.measure(quick=quick)
