@@ -8,32 +8,7 @@ from importlib import resources
 
 from receipts.text import normalise
 
-_GLUE = frozenset(
-    [
-        "a",
-        "and",
-        "by",
-        "for",
-        "in",
-        "like",
-        "of",
-        "on",
-        "or",
-        "per",
-        "the",
-        "to",
-        "with",
-        "after",
-        "day",
-        "back",
-        "board",
-        "box",
-        "cold",
-        "front",
-        "other",
-        "two",
-    ]  # no goods
-)
+_GLUE = "a and by for in like of on or per the to with after day back board box cold front other two"  # no goods
 _MOST_GLOSSES = 3  # more of them blur the vector of a product that is one thing
 _PLURAL_IES = re.compile(r"(?<=[a-z]{2})ies?$")
 _PLURAL_ES = re.compile(r"(?<=ch|sh|ss|to)es$|(?<=x)es$")
@@ -74,7 +49,7 @@ def singular(word: str) -> str:
 @cache
 def shopping_words() -> frozenset[str]:
     """Return the nouns, in the singular, that goods are called by, whatever the catalogue holds."""
-    return frozenset(word for words, gloss in _glosses() for word in words | _words(gloss)) - _GLUE
+    return frozenset(word for words, gloss in _glosses() for word in words | _words(gloss)) - frozenset(_GLUE.split())
 
 
 def _words(text: str) -> frozenset[str]:

@@ -102,8 +102,8 @@ def loosened(wanted: Wanted) -> Iterator[tuple[Wanted, str]]:
         wanted = replace(wanted, amount_tolerance_cents=_WIDE_CENTS)
         yield wanted, f"Nothing within ${before} of the amount: looked ${_WIDE_CENTS // 100} around it."
     for field, sentence in (
-        ("stores", "Nothing at that store: looked in all stores."),
         ("cents", "Nothing near that amount: looked at any amount."),
+        ("stores", "Nothing at that store: looked in all stores."),
         ("days", "Nothing near that date: looked at any date."),
     ):
         if getattr(wanted, field) is not None:

@@ -85,7 +85,8 @@ BEGIN
             LIMIT 100
         ) n
         JOIN retail.products p ON p.sku = n.sku
-        WHERE n.similarity >= 0.35  -- below it neighbours have nothing in common with what was asked
+        -- Below it neighbours have nothing in common with what was asked; beside literal matches more is expected.
+        WHERE n.similarity >= CASE WHEN v_literal = 0 THEN 0.35 ELSE 0.5 END
             AND NOT p.lexemes @@ v_query
         ORDER BY n.similarity DESC
         LIMIT 60;
@@ -215,7 +216,6 @@ REVOKE ALL ON FUNCTION search.search_receipts(
 ) FROM PUBLIC;
 GRANT USAGE ON SCHEMA search TO receipts_api;
 GRANT EXECUTE ON FUNCTION search.search_customers(text[], integer) TO receipts_api;
-GRANT EXECUTE ON FUNCTION search.search_products(text, public.halfvec, integer) TO receipts_api;
 GRANT EXECUTE ON FUNCTION search.search_receipts(
     text, integer[], real[], date, date, integer, bigint, bigint, bigint, text[], real[], text, text[], text[],
     integer, integer

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from receipts.products import singular
+from rapidfuzz import fuzz, process
+
+from receipts.products import expand, singular
 from serve_apps.understanding.query import Kind, Mention
 from serve_apps.understanding.slate import Slate
 from serve_apps.understanding.word_lists import words
@@ -23,6 +25,7 @@ _WORD = re.compile(r"[^\s]+")
 _JUST_NUMBER = re.compile(r"^[#x]?\d+(?:[.,/]\d+)*x?$|^[^\w%]+$")
 _MEASURE = re.compile(r"^\d+(?:\.\d+)?(?:oz|lbs?|ml|l|g|kg|ct|pk|pack|count|gal|qt|pt|in|ft)$")
 _MOST_TERMS = 8
+_ALIKE, _SHORTEST = 84.0, 5  # of 100, for a word with a typing error; shorter ones have too many neighbours
 
 
 def find_products(slate: Slate, vocabulary: frozenset[str] | None) -> tuple[tuple[str, ...], tuple[Mention, ...]]:
@@ -89,4 +92,9 @@ def _words(phrase: str) -> list[str]:
 
 
 def _known(term: str, vocabulary: frozenset[str]) -> bool:
-    return any(singular(word) in vocabulary for word in re.findall(r"[a-z0-9%&]+", term))
+    """Say whether a word of the phrase is the catalogue's, or was meant to be: rotiserie."""
+    found = [singular(word) for word in re.findall(r"[a-z0-9%&]+", expand(term))]
+    if any(word in vocabulary for word in found):
+        return True
+    long = [word for word in found if len(word) >= _SHORTEST]
+    return any(process.extractOne(word, vocabulary, scorer=fuzz.ratio, score_cutoff=_ALIKE) for word in long)
