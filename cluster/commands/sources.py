@@ -152,7 +152,8 @@ def ship(shipments: Iterable[Shipment], gateway: str, facts: Mapping[str, object
         sent = {what: {"sent": sent.sent, "acked": sent.acked} for what, sent in counts.items()}
         sys.stdout.write(json.dumps({**sent, **facts, "target": gateway, "seconds": round(seconds, 1)}) + "\n")
         return
-    table = Table("what", "sent", "acked", title=", ".join(f"{name} {value}" for name, value in facts.items()))
+    told = (f"{name} {value}" for name, value in facts.items() if isinstance(value, str | int))
+    table = Table("what", "sent", "acked", title=", ".join(told))
     for what, sent in counts.items():
         table.add_row(what, f"{sent.sent:,}", f"{sent.acked:,}")
     Console().print(table)

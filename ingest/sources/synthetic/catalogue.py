@@ -15,6 +15,7 @@ from ingest.sources.mixing import Fractions, fraction, mix, rising_sum
 from ingest.sources.overlay.tables import read_table
 
 _PLAIN = "-"
+_STEEPNESS = 1.6  # of the popularity in the file: makes a fifth of the products two thirds of the sales
 _HERE = "ingest.sources.synthetic"
 
 
@@ -88,7 +89,7 @@ def _products(row: dict[str, str], category: dict[str, str], tills: dict[str, st
             price_cents=_shelf_price(int(row["price_cents"]) * factor, key),
             unit=category["unit"],
             taxed=category["taxed"] == "yes",
-            popularity=float(row["popularity"]) / (i * j * total),
+            popularity=float(row["popularity"]) ** _STEEPNESS / (i * j * total),
             seasons=seasons,
         )
 

