@@ -13,6 +13,7 @@ from receipts.errors import ReceiptsError
 
 _TIMEOUT_S = 10  # a rep on the phone gives up sooner; the API's own statements end after 5 s
 _HISTORY_SHOWN = 8  # receipts in the customer panel
+_AWAY = "The receipt service cannot be reached at the moment. Try again shortly."
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
@@ -68,7 +69,7 @@ class Api:
         try:
             response = await self._client.request(method, path, json=body, headers=headers)
         except httpx.HTTPError:
-            raise ApiProblem(503, "The receipt service cannot be reached at the moment. Try again shortly.") from None
+            raise ApiProblem(503, _AWAY) from None
         if not response.is_success:
             raise _problem(response)
         try:
@@ -79,7 +80,9 @@ class Api:
 
 
 def _problem(response: httpx.Response) -> ApiProblem:
-    """Read a problem document (RFC 9457); anything else yields only its status."""
+    """Read a problem document (RFC 9457); anything else, such as a proxy's own 404, is a service that is not there."""
+    if "problem+json" not in response.headers.get("content-type", ""):
+        return ApiProblem(503, _AWAY, response.headers.get("x-request-id", ""))
     try:
         document = response.json()
     except ValueError:

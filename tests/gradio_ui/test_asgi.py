@@ -13,14 +13,29 @@ from gradio_ui.asgi import build_app
 from gradio_ui.pages import rep
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
 
-CLOSED = [
-    "GET /rep/gradio_api/upload", "POST /rep/gradio_api/upload", "GET /rep/gradio_api/upload_progress",
-    "GET /rep/gradio_api/deep_link", "GET /rep/gradio_api/file=/etc/passwd", "GET /rep/gradio_api/proxy=http://[::1]/",
-    "POST /rep/gradio_api/queue/join", "GET /rep/gradio_api/queue/data", "POST /rep/gradio_api/call/search",
-    "POST /rep/gradio_api/api/predict", "GET /rep/gradio_api/runs", "GET /rep/monitoring",
-    "GET /rep/monitoring/summary",    "GET /rep/gradio_api/openapi.json", "POST /rep/gradio_api/component_server", "POST /rep/gradio_api/vibe-edit",
-    "POST /rep/login", "GET /rep/logout", "GET /rep/docs", "GET /docs", "GET /openapi.json",
-]  # fmt: skip
+CLOSED = """
+GET /rep/gradio_api/upload
+POST /rep/gradio_api/upload
+GET /rep/gradio_api/upload_progress
+GET /rep/gradio_api/deep_link
+GET /rep/gradio_api/file=/etc/passwd
+GET /rep/gradio_api/proxy=http://[::1]/
+POST /rep/gradio_api/queue/join
+GET /rep/gradio_api/queue/data
+POST /rep/gradio_api/call/search
+POST /rep/gradio_api/api/predict
+GET /rep/gradio_api/runs
+GET /rep/monitoring
+GET /rep/monitoring/summary
+GET /rep/gradio_api/openapi.json
+POST /rep/gradio_api/component_server
+POST /rep/gradio_api/vibe-edit
+POST /rep/login
+GET /rep/logout
+GET /rep/docs
+GET /docs
+GET /openapi.json
+""".strip().splitlines()
 NAVIGATION = {"sec-fetch-mode": "navigate", "accept": "text/html"}
 
 
@@ -153,7 +168,7 @@ def test_a_receipt_number_with_a_misread_digit_is_refused_in_words(browser: http
     sign_in(browser, "rep.east")
     number = make_receipt().receipt_id
     wrong = number[:-1] + str((int(number[-1]) + 1) % 10)
-    assert "check digits do not match" in shown(fire(browser, events(browser)["search"], {"text": wrong}))
+    assert "Check digits do not match" in shown(fire(browser, events(browser)["search"], {"text": wrong}))
 
 
 @pytest.mark.parametrize(
@@ -170,9 +185,7 @@ def test_an_event_with_nonsense_is_answered_in_words(browser: httpx.Client, data
 
 def test_a_search_without_a_search_service_says_so(browser: httpx.Client):
     sign_in(browser, "rep.east")
-    answer = fire(browser, events(browser)["search"], {"text": "chicken"})
-    assert "Receipts are not found" not in shown(answer)
-    assert shown(answer)
+    assert "cannot be reached" in shown(fire(browser, events(browser)["search"], {"text": "chicken"}))
 
 
 def test_the_description_of_the_page_names_no_endpoint_and_holds_no_data(browser: httpx.Client):

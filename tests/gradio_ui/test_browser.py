@@ -1,0 +1,260 @@
+"""The portal in a real browser, before the real API: what a rep sees and does."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from configs.settings import Settings
+from receipts.identity import display
+from receipts.models import Receipt
+from tests.fixtures.retail import MILK, make_customer, make_receipt, make_store
+from tests.gradio_ui import pantry
+
+PICTURES = Path(__file__).parents[2] / "docs" / "portal"
+ASKED = "chicken from East Liberty last Tuesday"
+FLAGS = [
+    "--no-sandbox",  # the tests may run as root, where Chromium has no sandbox
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
+_WAIT_MS = 20_000
+PAYLOADS = [
+    "<img src=x onerror=window.__ran=1>",
+    "<script>window.__ran=1</script>",
+    "${window.__ran=1}",
+    "`${window.__ran=1}`",
+    "{{constructor.constructor('window.__ran=1')()}}",
+    "<svg/onload=window.__ran=1>",
+    "'\"><b onclick=window.__ran=1>x",
+    "[x](javascript:window.__ran=1)",
+    "<iframe srcdoc='<script>parent.__ran=1</script>'>",
+    "</script><script>window.__ran=1//",
+]
+
+
+@pytest.fixture
+def context() -> Iterator[BrowserContext]:
+    """A browser that remembers nothing."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("Chromium is missing: run `make chromium`, or `apt-get install chromium`.", pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        made = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US", color_scheme="light")
+        made.set_default_timeout(_WAIT_MS)
+        expect.set_options(timeout=_WAIT_MS)
+        made.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield made
+        browser.close()
+
+
+class Watch:
+    """What happens in the pages of a browser: where requests go, and what fails."""
+
+    def __init__(self, context: BrowserContext):
+        self.hosts: set[str] = set()
+        self.errors: list[str] = []
+        context.on(
+            "request", lambda request: self.hosts.add(urlsplit(request.url).hostname or urlsplit(request.url).scheme)
+        )
+        context.on("weberror", lambda error: self.errors.append(str(error.error)))
+
+
+@pytest.fixture
+def watch(context: BrowserContext) -> Watch:
+    return Watch(context)
+
+
+@pytest.fixture
+def receipts(settings: Settings, owner: psycopg.Connection) -> list[Receipt]:
+    """Half a year of shopping; the first is chicken in East Liberty last Tuesday."""
+    bought = pantry.shopping(datetime.now(UTC))
+    pantry.stock(settings, owner, bought)
+    return bought
+
+
+def sign_in(context: BrowserContext, settings: Settings, principal: str = "rep.east", path: str = "/") -> Page:
+    """Open the portal and choose whom to be on the development provider's page."""
+    page = context.new_page()
+    page.goto(f"{settings.portal.public_url}{path}")
+    assert urlsplit(page.url).port == settings.serve.port, "an unknown browser is sent to the identity provider"
+    page.click(f"button[value='{principal}']")
+    expect(page.locator("#rl-q")).to_be_focused()
+    return page
+
+
+def ask(page: Page, text: str) -> None:
+    page.fill("#rl-q", text)
+    page.keyboard.press("Enter")
+    expect(page.locator("#rl-found-box :is(.rl-results, .rl-none, .rl-message)")).to_be_visible()
+    expect(page.locator("body:not(.rl-busy)")).to_be_visible()
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest):
+    """Keep a picture for the documentation, when asked to with --screenshots or when there is none yet."""
+
+    def keep(page: Page, name: str) -> None:
+        target = PICTURES / f"{name}.png"
+        if request.config.getoption("--screenshots", default=False) or not target.exists():
+            page.evaluate("document.fonts.ready")
+            page.screenshot(path=target, animations="disabled", caret="hide")
+
+    return keep
+
+
+def test_a_rep_signs_in_searches_and_opens_a_receipt_by_keyboard_alone(
+    receipts: list[Receipt], portal: Settings, context: BrowserContext, watch: Watch, picture
+):
+    page = sign_in(context, portal)
+    expect(page.locator(".rl-landing")).to_contain_text("Renee")
+    picture(page, "start")
+    page.keyboard.type(ASKED)
+    page.keyboard.press("Enter")
+    first = page.locator(".rl-result").first
+    expect(first).to_contain_text("East Liberty")
+    expect(first).to_contain_text("6:05 PM")
+    expect(first.locator("mark").first).to_contain_text(re.compile("chicken", re.IGNORECASE))
+    expect(first.locator(".rl-why .rl-reason").first).to_be_visible()
+    expect(page.locator(".rl-chip")).to_have_count(3)
+    picture(page, "results")
+
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    paper = page.locator(".rl-paper")
+    expect(paper).to_contain_text("6343 Penn Avenue")
+    expect(paper.locator(".rl-number")).to_have_text(display(receipts[0].receipt_id))
+    expect(paper.locator(".rl-marked").first).to_contain_text("ROTISSERIE CHICKEN")
+    expect(page.locator(".rl-customer h2")).to_have_text("Maria Kowalski")
+    expect(page.locator(".rl-facts")).not_to_contain_text("maria.kowalski@")
+    expect(page.locator(".rl-result[aria-selected=true]")).to_have_count(1)
+    assert page.url.endswith(f"?receipt={receipts[0].receipt_id}")
+    picture(page, "receipt")
+    page.click("[data-rl-do=theme]")
+    page.mouse.move(0, 0)
+    picture(page, "dark")
+
+    kept = json.loads(page.evaluate("JSON.stringify([Object.entries(localStorage), Object.entries(sessionStorage)])"))
+    assert kept == [[["receipts-theme", "dark"]], []]
+    assert page.evaluate("document.cookie") == ""
+    assert watch.hosts == {"127.0.0.1"}, "no request may leave the machine"
+    assert watch.errors == []
+
+
+def test_a_link_to_a_receipt_survives_sign_in_and_a_number_opens_by_itself(
+    receipts: list[Receipt], portal: Settings, context: BrowserContext, watch: Watch
+):
+    page = sign_in(context, portal, path=f"/rep/?receipt={receipts[1].receipt_id}")
+    expect(page.locator(".rl-number")).to_have_text(display(receipts[1].receipt_id))
+    ask(page, display(receipts[0].receipt_id))
+    expect(page.locator(".rl-number")).to_have_text(display(receipts[0].receipt_id))
+    page.click("[data-rl-copy]")
+    expect(page.locator(".rl-said")).to_have_text("Number copied")
+    assert page.evaluate("navigator.clipboard.readText()") == display(receipts[0].receipt_id)
+    page.click(".rl-history button:not([aria-current])")
+    expect(page.locator(".rl-number")).not_to_have_text(display(receipts[0].receipt_id))
+    assert watch.errors == []
+
+
+def test_nothing_found_offers_what_to_drop(
+    receipts: list[Receipt], portal: Settings, context: BrowserContext, watch: Watch, picture
+):
+    page = sign_in(context, portal)
+    ask(page, "chicken at Shadyside on 2020-02-03")
+    expect(page.locator(".rl-none, .rl-relaxed").first).to_be_visible()
+    picture(page, "no-match")
+    chips = page.locator(".rl-chip")
+    before = chips.count()
+    page.locator("[data-rl-drop]").first.click()
+    expect(chips).to_have_count(before - 1)
+    assert watch.errors == []
+
+
+def test_the_page_is_usable_at_390_pixels(
+    receipts: list[Receipt], portal: Settings, context: BrowserContext, watch: Watch, picture
+):
+    page = sign_in(context, portal)
+    page.set_viewport_size({"width": 390, "height": 844})
+    ask(page, ASKED)
+    picture(page, "mobile-results")
+    page.locator(".rl-result").first.click()
+    expect(page.locator(".rl-paper")).to_be_visible()
+    expect(page.locator(".rl-customer")).to_be_attached()
+    picture(page, "mobile-receipt")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate("document.querySelector('#rl-detail').scrollWidth") == 390
+    small = page.evaluate(
+        "[...document.querySelectorAll('#rl-detail button')].filter(b => b.offsetParent && b.offsetHeight < 38).length"
+    )
+    assert small == 0, "a finger needs room"
+    page.click("[data-rl-do=back]")
+    expect(page.locator(".rl-result").first).to_be_visible()
+    expect(page.locator(".rl-paper")).to_be_hidden()
+    assert watch.errors == []
+
+
+def test_a_session_that_ends_keeps_the_search_on_the_screen(
+    receipts: list[Receipt], portal: Settings, owner: psycopg.Connection, context: BrowserContext
+):
+    page = sign_in(context, portal)
+    owner.execute("DELETE FROM portal.sessions")
+    page.fill("#rl-q", ASKED)
+    page.keyboard.press("Enter")
+    dialog = page.locator(".rl-dialog")
+    expect(dialog).to_contain_text("Your session has ended")
+    with context.expect_page() as opened:
+        dialog.locator("a").click()
+    opened.value.click("button[value='rep.east']")
+    expect(opened.value.locator("h1")).to_have_text("You are signed in again")
+    expect(dialog).to_have_count(0)
+    expect(page.locator("#rl-q")).to_have_value(ASKED)
+    expect(page.locator(".rl-result").first).to_contain_text("East Liberty")
+
+
+def test_signing_out_leads_out_and_stays_out(portal: Settings, context: BrowserContext):
+    page = sign_in(context, portal)
+    page.click(".rl-menu summary")
+    page.click(".rl-menu-body button")
+    expect(page.locator("h1")).to_have_text("You are signed out")
+    page.goto(f"{portal.portal.public_url}/rep/")
+    assert urlsplit(page.url).port == portal.serve.port
+
+
+def test_hostile_names_in_every_field_are_shown_and_run_nothing(
+    settings: Settings, owner: psycopg.Connection, portal: Settings, context: BrowserContext, watch: Watch
+):
+    fields = ({"sku": f"9{i:03d}", "line_number": i, "description": text} for i, text in enumerate(PAYLOADS, 1))
+    lines = [
+        {**MILK, **field, "category": field["description"], "department": field["description"]} for field in fields
+    ]
+    store = make_store(name=PAYLOADS[0], aliases=PAYLOADS[1:3], street=PAYLOADS[3], city=PAYLOADS[4], phone=PAYLOADS[2])
+    customer = make_customer(first_name=PAYLOADS[5], last_name=PAYLOADS[2], city=PAYLOADS[1])
+    tenders = [{"tender_type": "credit", "amount_cents": 349 * len(lines), "card_brand": "${window.__ran=1}"}]
+    receipt = make_receipt(lines=lines, operator_id="<img src=x onerror=__ran=1>", tenders=tenders)
+    pantry.stock(settings, owner, [receipt], stores=[store], customers=[customer])
+    page = sign_in(context, portal)
+    page.keyboard.type("/")  # in the box it is a letter
+    ask(page, f"milk {PAYLOADS[0]} {PAYLOADS[2]}")
+    ask(page, "card 4242 for $34.90")
+    ask(page, receipt.receipt_id)
+    expect(page.locator(".rl-paper")).to_contain_text(PAYLOADS[1])
+    expect(page.locator(".rl-head strong")).to_have_text(PAYLOADS[0])
+    expect(page.locator(".rl-customer h2")).to_contain_text(PAYLOADS[5])
+    for element in page.locator("#rl-desk :is(.rl-row, .rl-person, .rl-items, .rl-head, .rl-chip)").all():
+        element.click(force=True, timeout=_WAIT_MS, trial=True)
+    assert page.evaluate("window.__ran") is None
+    assert page.locator("#rl-desk :is(img, iframe, script, b[onclick])").count() == 0
+    assert watch.hosts == {"127.0.0.1"}
+    assert watch.errors == []
