@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,7 @@ from cluster import health, postgres, ray_node
 from cluster.credentials import ensure_credentials, ensure_development_issuer_key
 from cluster.errors import PlatformError
 from cluster.migrations import migrate
-from cluster.processes import find_process, last_words, log_file, start_process, stop_process
+from cluster.processes import find_process, last_words, log_file, run_process, start_process, stop_process
 from cluster.roles import ensure_roles, role_passwords
 from cluster.seeds import plant
 from configs.settings import Settings
@@ -72,12 +71,10 @@ def _start_postgres(settings: Settings) -> None:
 
 def _deploy(settings: Settings) -> None:
     """Run `receipts deploy` to its end; what it deployed lives in Ray."""
-    log = log_file(settings, "serve")
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        done = subprocess.run(_command("deploy"), stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
-    if done.returncode != 0:
-        raise PlatformError(f"Deploying to Ray Serve failed: {last_words(settings, 'serve')} (log: {log})")
+    stop_process(settings, "serve", _GRACE_S)  # a deployment whose `up` was killed is still at it
+    if run_process(settings, "serve", _command("deploy")) != 0:
+        words, log = last_words(settings, "serve"), log_file(settings, "serve")
+        raise PlatformError(f"Deploying to Ray Serve failed: {words} (log: {log})")
     _await_health(settings, "serve", health.serve_is_healthy, lambda: ray_node.is_running(settings))
 
 
@@ -141,8 +138,9 @@ def _serves(settings: Settings) -> bool:
     return ray_node.is_running(settings) and health.serve_is_healthy(settings)
 
 
-def _nothing_to_stop(_settings: Settings) -> None:
-    """Leave it to the part it lives in."""
+def _stop_deploying(settings: Settings) -> None:
+    """End a deployment that is still at it; what it deployed ends with Ray."""
+    stop_process(settings, "serve", _GRACE_S)
 
 
 PARTS = (
@@ -150,7 +148,7 @@ PARTS = (
     _process("gateway", "gateway for tills", ("ingest", "gateway"), health.gateway_is_healthy),
     _process("drainer", "drainer to Bronze", ("ingest", "drain")),
     Part(ray_node.NAME, "Ray", ray_node.start, ray_node.is_running, ray_node.stop),
-    Part("serve", "Serve applications", _deploy, _serves, _nothing_to_stop, needs=("ray",)),
+    Part("serve", "Serve applications", _deploy, _serves, _stop_deploying, needs=("ray",)),
     _process("pipeline", "refinement", ("pipeline", "run", "--continuous"), needs=("ray",)),
     _process("portal", "portal", ("portal",), health.portal_is_healthy),
 )

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
@@ -52,29 +52,23 @@ def start_process(
     The process outlives the caller. Its output is appended to its log. Raises PlatformError when one by that name
     runs already.
     """
-    if find_process(settings, name) is not None:
-        raise PlatformError(f"{name} runs already.")
-    log = log_file(settings, name)
-    log.parent.mkdir(parents=True, exist_ok=True)
-    added = [f"{key}={value}" for key, value in (environment or {}).items()]
-    program = ["/usr/bin/env", *added, *command]
-    with log.open("ab") as output:
-        child = subprocess.Popen(
-            ["/bin/sh", "-c", _GATE, name, *program],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    process = psutil.Process(child.pid)
-    record = Recorded(name, child.pid, process.create_time(), list(command))
-    write_private(_record(settings, name), json.dumps(_as_json(record)).encode())
-    if child.stdin is not None:
-        child.stdin.write(b"go\n")
-        child.stdin.close()
+    child = _spawn(settings, name, command, environment or {})
     # Collects its exit status when it ends, so that no zombie looks like a live process to a caller that stays.
     threading.Thread(target=child.wait, name=f"reaper-{name}", daemon=True).start()
-    return process
+    return psutil.Process(child.pid)
+
+
+def run_process(settings: Settings, name: str, command: Sequence[str]) -> int:
+    """Run a process as `start_process` does, wait for its end and return its exit status.
+
+    It is stopped when the caller is interrupted, and found by the next caller when the caller is killed.
+    """
+    child = _spawn(settings, name, command, {})
+    try:
+        return child.wait()
+    finally:
+        stop_process(settings, name, _ORPHANS_S)
+        child.wait()
 
 
 def find_process(settings: Settings, name: str) -> psutil.Process | None:
@@ -128,12 +122,32 @@ def last_words(settings: Settings, name: str, lines: int = 3) -> str:
     return " / ".join(line.strip() for line in text.strip().splitlines()[-lines:]) or "it said nothing"
 
 
+def _spawn(
+    settings: Settings, name: str, command: Sequence[str], environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    if find_process(settings, name) is not None:
+        raise PlatformError(f"{name} runs already.")
+    log = log_file(settings, name)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    added = [f"{key}={value}" for key, value in environment.items()]
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            ["/bin/sh", "-c", _GATE, name, "/usr/bin/env", *added, *command],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    record = Recorded(name, child.pid, psutil.Process(child.pid).create_time(), list(command))
+    write_private(_record(settings, name), json.dumps(asdict(record)).encode())
+    if child.stdin is not None:
+        child.stdin.write(b"go\n")
+        child.stdin.close()
+    return child
+
+
 def _record(settings: Settings, name: str) -> Path:
     return settings.state_dir.resolve() / "run" / f"{name}.json"
-
-
-def _as_json(record: Recorded) -> dict[str, object]:
-    return {"name": record.name, "pid": record.pid, "created": record.created, "command": record.command}
 
 
 def _family(record: Recorded, leader: psutil.Process | None) -> list[psutil.Process]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from cluster.credentials import RAY_TOKEN, ensure_credentials, write_private
 from cluster.errors import PlatformError
 from cluster.processes import find_process, last_words, log_file, start_process, stop_process
-from configs.settings import Settings
+from configs.settings import Settings, SettingsError
 
 NAME = "ray"
 _HOST = "127.0.0.2"  # loopback; Ray replaces 127.0.0.1 by an outer address, which may change or be out of reach
@@ -26,8 +26,14 @@ _REPLICA_PORTS = 100
 
 
 def address(settings: Settings) -> str:
-    """Return the address for `ray.init(address=...)`: that of the settings, or the node that `start` runs here."""
-    return settings.ray.address or f"{_HOST}:{settings.ray.port}"
+    """Return the address for `ray.init(address=...)`: that of the settings, or the node that `start` runs here.
+
+    Raises SettingsError on an address without a port, which nobody could ask for its health.
+    """
+    given = settings.ray.address
+    if given is not None and not given.rpartition(":")[2].isdigit():
+        raise SettingsError(f"RECEIPTS_RAY__ADDRESS={given} must be a host and a port, such as ray-head:6379.")
+    return given or f"{_HOST}:{settings.ray.port}"
 
 
 def node_environment(settings: Settings) -> dict[str, str]:
@@ -95,7 +101,7 @@ def is_running(settings: Settings) -> bool:
     try:
         with socket.create_connection((host, int(port)), timeout=2):  # 2 s: a stopped machine must not hang `status`
             return True
-    except (OSError, ValueError):
+    except OSError:
         return False
 
 

@@ -100,6 +100,12 @@ def test_nothing_runs_when_the_starter_is_killed_before_it_has_written_the_recor
     assert not mark.exists()
 
 
+def test_a_process_that_is_run_to_its_end_tells_how_it_ended(place: Settings):
+    assert processes.run_process(place, "one", ["sh", "-c", "echo done; exit 3"]) == 3
+    assert processes.last_words(place, "one") == "done"
+    assert processes.read_record(place, "one") is None
+
+
 def test_the_last_words_of_a_process_are_the_end_of_its_log(place: Settings):
     assert processes.last_words(place, "one") == "it said nothing"
     processes.start_process(place, "one", ["sh", "-c", "echo 1; echo 2; echo 3; echo 4 >&2"])
