@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from threading import Event
@@ -10,10 +11,12 @@ from threading import Event
 import psycopg
 
 from configs.settings import Settings
+from data_jobs.declaration import Table
+from data_jobs.embeddings import TABLE as EMBEDDINGS
 from data_jobs.embeddings import embed_products
-from data_jobs.ray_work import PrivateNode, joined, run_slices
+from data_jobs.ray_work import run_slices
 from data_jobs.refinement import Refinery, refine_round
-from data_jobs.sync import Connection, sync
+from data_jobs.sync import SERVED, Connection, sync
 from data_jobs.tables import silver_products
 from data_jobs.upkeep import compact, make_audit_partitions
 from data_jobs.writer_lock import check_claim, sole_writer
@@ -21,17 +24,18 @@ from receipts.database import DatabaseRole, connect
 from receipts.lake import lake_of
 
 _LOG = logging.getLogger(__name__)
+_REFINED = tuple(table for table in SERVED if table is not EMBEDDINGS)
 _ROUNDS_PER_COMPACTION = 60  # five minutes of the default interval
 
 
-def run_continuously(settings: Settings, place: str | PrivateNode, stop: Event) -> None:
+def run_continuously(settings: Settings, stop: Event) -> None:
     """Refine and sync every `pipeline.interval_s` until `stop` is set; a round that runs is finished first.
 
-    Without Postgres nothing can be synced, so the lake rests too and all goes on when Postgres is back. Raises
-    AlreadyRunning when another process refines this lake. Anything unexpected ends the process: a new one goes on
-    where the last commit was.
+    The process has joined a Ray cluster. Without Postgres nothing can be synced, so the lake rests too and all goes
+    on when Postgres is back. Raises AlreadyRunning when another process refines this lake. Anything unexpected ends
+    the process: a new one goes on where the last commit was.
     """
-    with joined(place), ThreadPoolExecutor(1, "embeddings") as background:
+    with ThreadPoolExecutor(1, "embeddings") as background:
         while not stop.is_set():
             try:
                 with sole_writer(settings) as claim:
@@ -58,7 +62,7 @@ def _rounds(settings: Settings, claim: Connection, stop: Event, background: Thre
             progress = True
             stale = stale or batch.table == silver_products.TABLE.name
             _LOG.info("%s", batch)
-        _sync(settings)
+        _sync(settings, _REFINED)
         if embedding is not None and embedding.done():
             embedding.result()
             embedding = None
@@ -72,14 +76,18 @@ def _rounds(settings: Settings, claim: Connection, stop: Event, background: Thre
             stop.wait(settings.pipeline.interval_s)
 
 
-def _sync(settings: Settings) -> None:
+def _sync(settings: Settings, tables: Iterable[Table]) -> None:
     with connect(settings, DatabaseRole.PIPELINE) as connection:
-        for done in sync(lake_of(settings), connection):
+        for done in sync(lake_of(settings), connection, tables):
             _LOG.info("%s", done)
 
 
 def _embed(settings: Settings, stop: Event) -> None:
-    """Embed beside the rounds: this thread alone writes embeddings, and the next round's sync takes them along."""
+    """Embed beside the rounds and sync every commit; this thread alone writes embeddings, in lake and Postgres.
+
+    A vector takes milliseconds to find its place in the index: thousands of them must not hold receipts up.
+    """
+    _sync(settings, [EMBEDDINGS])
     for batch in embed_products(lake_of(settings), settings.pipeline.parallelism, stop.is_set):
-        if batch.rows_out:
-            _LOG.info("%d products were embedded", batch.rows_out)
+        _LOG.info("%s", batch)
+        _sync(settings, [EMBEDDINGS])

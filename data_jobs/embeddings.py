@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -54,6 +55,7 @@ def embed_products(lake: Lake, actors: int, stop: Callable[[], bool] = never) ->
 
     The cursor moves with the last commit; until then a re-run finds by their digests what is done already.
     """
+    started = time.monotonic()
     if not lake.exists(_SOURCE.name):
         return
     handle = lake.ensure(TABLE.lake_table)
@@ -66,8 +68,9 @@ def embed_products(lake: Lake, actors: int, stop: Callable[[], bool] = never) ->
     for outcome in _encoded(lake, missing, actors, copied):
         if stop():
             return
-        yield _commit(lake, outcome, changes, finished=False)
-    yield _commit(lake, Outcome(), changes, finished=True)
+        yield _commit(lake, outcome, changes, finished=False, started=started)
+        started = time.monotonic()
+    yield _commit(lake, Outcome(), changes, finished=True, started=started)
 
 
 def _wanted(lake: Lake, changes: ChangeRange) -> pl.DataFrame:
@@ -129,7 +132,7 @@ def _with_vectors(distinct: pl.DataFrame, vectors: np.ndarray) -> pl.DataFrame:
     return distinct.select("text_digest").with_columns(listed)
 
 
-def _commit(lake: Lake, outcome: Outcome, changes: ChangeRange, *, finished: bool) -> Batch:
+def _commit(lake: Lake, outcome: Outcome, changes: ChangeRange, *, finished: bool, started: float) -> Batch:
     """Commit vectors; only the last commit moves the cursor."""
     rows = sum(part.rows for part in outcome.parts)
     upto = changes.upto if finished else changes.after
@@ -141,4 +144,5 @@ def _commit(lake: Lake, outcome: Outcome, changes: ChangeRange, *, finished: boo
         commit_merge(handle, lake, TABLE, outcome.parts, lineage)
     else:
         commit_files(handle, outcome.parts, lineage)
-    return Batch(TABLE.name, _SOURCE.name, changes.after, upto, rows, rows, 0, 0)
+    took_ms = round((time.monotonic() - started) * 1000)
+    return Batch(TABLE.name, _SOURCE.name, changes.after, upto, rows, rows, 0, took_ms)

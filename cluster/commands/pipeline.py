@@ -134,12 +134,14 @@ def _run_continuously(settings: Settings, place: str | PrivateNode) -> None:
     import logging
 
     from data_jobs.continuous import run_continuously
+    from data_jobs.ray_work import joined
 
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     stop = Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    run_continuously(settings, place, stop)
+    with joined(place):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())  # after joining: Ray sets handlers that exit at once
+        run_continuously(settings, stop)
 
 
 def _run_once(settings: Settings, place: str | PrivateNode, table: str, as_json: bool) -> None:
@@ -197,7 +199,7 @@ def _show(steps: Iterable[Step], as_json: bool) -> list[Step]:
     with console.status("Looking for what is new"):
         for step in steps:
             done.append(step)
-            console.print(str(step))
+            console.print(str(step), soft_wrap=True)
     return done
 
 
