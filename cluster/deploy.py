@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,11 +15,13 @@ from ray.serve.schema import ApplicationStatus, ServeStatus
 
 from cluster.errors import PlatformError
 from cluster.replica import Replica
-from configs.settings import CONFIG_FILE_KEY, ENVIRONMENT_KEY, PREFIX, Settings
+from configs.settings import CONFIG_FILE_KEY, ENVIRONMENT_KEY, PREFIX, Settings, load_settings
 from serve_apps.capabilities import SIGN_IN, Capability, capabilities_of
 
 _DEADLINE_S = 240.0  # six replicas that import torch and open pools, one after another on a busy small machine
 _POLL_S = 0.5
+_ASK_S = 10.0
+_REPLICA_CODE = ("cluster/deploy.py", "cluster/replica.py", "configs", "receipts", "serve_apps")
 _FAILED = {ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY}
 
 Progress = Callable[[Mapping[str, str]], None]
@@ -41,18 +44,30 @@ def deploy(
     ray.init(address=address, namespace="serve", log_to_driver=False, ignore_reinit_error=True)
     serve.start(proxy_location="EveryNode", http_options={"host": settings.serve.host, "port": settings.serve.port})
     variables = replica_environment(settings, config_file)
+    changed = [capability for capability in wanted if not _runs(capability, fingerprint_of(variables))]
     targets = [
         serve.RunTarget(
             target=_application(capability, settings, variables), name=capability.name, route_prefix=capability.prefix
         )
-        for capability in wanted
+        for capability in changed
     ]
-    serve.run_many(targets, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
+    if targets:
+        serve.run_many(targets, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
     for name in serve.status().applications.keys() - {capability.name for capability in wanted}:
         serve.delete(name)
     deadline = time.monotonic() + _DEADLINE_S
     _wait_until_running(wanted, deadline, on_progress)
     _wait_until_routed(settings, wanted, deadline)
+
+
+def build(args: Mapping[str, str]) -> serve.Application:
+    """Build one application by name for a Serve configuration file: `args: {capability: lookup}`.
+
+    Settings and secrets come from the environment of the process that builds, as on Kubernetes.
+    """
+    settings = load_settings()
+    named = {one.name: one for one in capabilities_of(settings)}
+    return _application(named[args["capability"]], settings, replica_environment(settings))
 
 
 def replica_environment(settings: Settings, config_file: Path | None = None) -> dict[str, str]:
@@ -66,6 +81,17 @@ def replica_environment(settings: Settings, config_file: Path | None = None) -> 
     if config_file is not None:
         variables[CONFIG_FILE_KEY] = str(config_file.resolve())
     return variables
+
+
+def fingerprint_of(variables: Mapping[str, str]) -> str:
+    """Return a digest that changes with the replicas' settings or the code they run."""
+    digest = hashlib.sha256(repr(sorted(variables.items())).encode())
+    root = Path(__file__).parent.parent
+    for place in (root / name for name in _REPLICA_CODE):
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.suffix in {".py", ".sql"}:
+                digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _flatten(section: BaseModel, prefix: str, variables: dict[str, str]) -> None:
@@ -98,7 +124,19 @@ def _application(capability: Capability, settings: Settings, variables: Mapping[
         health_check_timeout_s=15,
         logging_config={"enable_access_log": False, "log_level": "WARNING"},  # every answer is in the audit trail
     )
-    return deployed(Replica).bind(capability.module)
+    return deployed(Replica).bind(capability.module, fingerprint_of(variables))
+
+
+def _runs(capability: Capability, fingerprint: str) -> bool:
+    """Say whether an application runs with this very code and these settings; Serve itself replaces it regardless."""
+    application = serve.status().applications.get(capability.name)
+    if application is None or application.status is not ApplicationStatus.RUNNING:
+        return False
+    try:
+        running = serve.get_app_handle(capability.name).options(method_name="fingerprint").remote()
+        return running.result(timeout_s=_ASK_S) == fingerprint
+    except Exception:  # noqa: BLE001 - whatever is wrong with what runs there, deploying anew is the answer
+        return False
 
 
 def _wait_until_running(wanted: Sequence[Capability], deadline: float, on_progress: Progress) -> None:
