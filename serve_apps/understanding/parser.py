@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
-from receipts.products import shopping_words, singular
-from receipts.text import normalise
+from receipts.products import shopping_words
 from serve_apps.understanding.amounts import find_cents
 from serve_apps.understanding.dates import find_days
 from serve_apps.understanding.identifiers import find_identifiers
@@ -17,12 +17,22 @@ from serve_apps.understanding.slate import Slate
 from serve_apps.understanding.stores import Gazetteer, find_store
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: a cached property needs the dictionary
 class Knowledge:
     """What the parser knows of the shops: their names, and the words of their catalogue (None: any word may be one)."""
 
     stores: Gazetteer
     vocabulary: frozenset[str] | None = None
+
+    @cached_property
+    def things(self) -> frozenset[str]:
+        """Return every word that goods are called by."""
+        return shopping_words() | (self.vocabulary or frozenset())
+
+    @cached_property
+    def things_and_stores(self) -> frozenset[str]:
+        """Return every word that goods or stores are called by."""
+        return self.things | self.stores.words
 
 
 def parse(text: str, today: date, known: Knowledge) -> Query:
@@ -35,8 +45,8 @@ def parse(text: str, today: date, known: Knowledge) -> Query:
     identifiers, slate = find_identifiers(slate)
     days, day_mention, slate = find_days(slate, today)
     cents, cents_mention, slate = find_cents(slate)
-    things = shopping_words() | (known.vocabulary or frozenset())
-    name, name_mention, slate = find_person(slate, things | _store_words(known.stores))
+    things = known.things
+    name, name_mention, slate = find_person(slate, known.things_and_stores)
     store, store_mention, slate = find_store(slate, known.stores, shopping_words())
     if name is None:
         # "Robinson" alone was a store; what was hidden behind it may be a person after all.
@@ -65,8 +75,3 @@ def parse(text: str, today: date, known: Knowledge) -> Query:
         mentions=tuple(mentions),
         notes=identifiers.notes,
     )
-
-
-def _store_words(stores: Gazetteer) -> frozenset[str]:
-    names = (name for store in stores.stores for name in (store.name, *store.aliases))
-    return frozenset(singular(word) for name in names for word in normalise(name).split())

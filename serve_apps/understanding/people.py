@@ -22,6 +22,7 @@ _CUED = (
 )  # fmt: skip
 _FOR = re.compile(rf"(?<!\w)(?:for|by|belongs\s+to|belonging\s+to|under|receipts?\s+of)\s+{_NAME}")
 _PAIR = re.compile(rf"(?<![\w'])(?P<first>{_PART})(?:\s+[a-z]\.)?\s+(?:{_PARTICLE}\s+)?(?P<last>{_PART})(?:'s)?(?!\w)")
+_SURNAME = re.compile(rf"\s+(?P<last>{_PART}?)(?:'s)?(?![\w'])")
 _TITLE_AT_START = re.compile(rf"^{_TITLE}\s+")
 
 
@@ -51,9 +52,19 @@ def _pair(slate: Slate, other_words: frozenset[str]) -> tuple[str | None, Mentio
         if _looks_like_name(slate, start, end, other_words):
             longer = _end_of_name(slate, start, end, other_words, cued=False)
             if longer is not None and slate.left[longer:end] in ("", "'s"):
-                return _named(slate, start, start, longer)
+                return _named(slate, start, start, _with_surname(slate, start, longer, other_words))
         at = m.end("first")
     return None, None, slate
+
+
+def _with_surname(slate: Slate, start: int, end: int, other_words: frozenset[str]) -> int:
+    """Return where the name ends when its second word is a first name too: Mary Beth Kowalczyk."""
+    after = _SURNAME.match(slate.left, end)
+    second = _bare(slate.left[start:end].split()[-1])
+    if after is None or second not in _first_names() or not slate.text[after.start("last")].isupper():
+        return end
+    word = _bare(after["last"])
+    return end if word in words("words_after_names") or word in other_words else after.end("last")
 
 
 def _looks_like_name(slate: Slate, start: int, end: int, other_words: frozenset[str]) -> bool:

@@ -24,6 +24,7 @@ _LEAD = re.compile(r"(?:\b(?:at|from|in|near|the|store|location|giant eagle|our|
 # Similarity (0..100) asked of a name: with "at" before it, without, and of short names, where one letter is much.
 _CUED, _UNCUED, _SHORT = 78.0, 86.0, 88.0
 _SHORT_NAME = 5
+_WORTH_OF_WORD = 0.05  # two misspelt words of a name say more than one word of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Gazetteer:
     stores: tuple[StoreNames, ...]
     by_name: dict[str, tuple[int, ...]]
     names: dict[int, str]
+    words: frozenset[str]  # of all names, in the singular
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,12 @@ def gazetteer(stores: Sequence[StoreNames]) -> Gazetteer:
             if key and store.store_id not in ids:
                 ids.append(store.store_id)
     by_name.pop("", None)
+    names = (name for store in stores for name in (store.name, *store.aliases))
     return Gazetteer(
-        tuple(stores), {key: tuple(ids) for key, ids in by_name.items()}, {s.store_id: s.name for s in stores}
+        stores=tuple(stores),
+        by_name={key: tuple(ids) for key, ids in by_name.items()},
+        names={store.store_id: store.name for store in stores},
+        words=frozenset(singular(word) for name in names for word in normalise(name).split()),
     )
 
 
@@ -85,8 +91,11 @@ def find_store(
             if j > i and not re.fullmatch(r"[ .\-]+", slate.left[words[j - 1].end() : words[j].start()]):
                 break
             found = _window(slate.left, start, end, known, product_words)
-            if found and (best is None or (found[0], end - start) > (best[0], best[2] - best[1])):
-                best = (found[0], start, end, found[1])
+            if found is None:
+                continue
+            worth = found[0] + _WORTH_OF_WORD * (j - i)
+            if best is None or (worth, end - start) > (best[0], best[2] - best[1]):
+                best = (worth, start, end, found[1])
     if best is None:
         return None, None, slate
     _, start, end, match = best
