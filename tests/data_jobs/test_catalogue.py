@@ -1,0 +1,51 @@
+"""The catalogue lists what the folder holds, in an order that works."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+import data_jobs.tables
+from data_jobs.catalogue import TABLES, find_table, in_order, made_from
+from data_jobs.declaration import Kind
+from receipts.errors import InvalidInput
+
+PERSONAL = {"customer_id", "document", "payload", "card_last4", "record_key", "receipt_id"}
+
+
+def test_the_catalogue_equals_the_folder() -> None:
+    modules = {path.stem for path in Path(data_jobs.tables.__path__[0]).glob("*.py")} - {"__init__"}
+    tables = {importlib.import_module(f"data_jobs.tables.{module}").TABLE.name for module in modules}
+    assert {table.name for table in TABLES} == tables
+    assert {table.name.replace(".", "_") for table in TABLES} == modules
+
+
+def test_every_table_comes_after_those_it_is_made_from() -> None:
+    order = in_order()
+    assert set(order) == set(TABLES)
+    for table in order:
+        assert all(order.index(source) < order.index(table) for source in made_from(table))
+
+
+def test_one_table_brings_all_it_is_made_from_and_no_others() -> None:
+    names = [table.name for table in in_order(find_table("silver.products"))]
+    assert names == ["silver.stores", "silver.receipts", "silver.receipt_lines", "silver.products"]
+
+
+def test_an_unknown_table_is_refused_with_the_names_there_are() -> None:
+    with pytest.raises(InvalidInput, match=r"silver\.recipes is not one of .*silver\.receipts"):
+        find_table("silver.recipes")
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+def test_a_declaration_holds_together(table) -> None:
+    columns = set(table.schema.names)
+    assert table.grain.endswith(".")
+    assert {*table.key, *table.sequence, *table.statistics} <= columns
+    assert table.clustered_by is None or table.clustered_by in table.statistics
+    assert not PERSONAL & set(table.statistics), "the log outlives the rows"
+    assert (table.transform is None) == (table.kind is Kind.FILLED)
+    if table.transform is not None:
+        assert table.slice_by in table.inputs[0].schema.names
+    if table.served_as is not None:
+        assert {name for expr in table.served_as.columns.values() for name in expr.meta.root_names()} <= columns

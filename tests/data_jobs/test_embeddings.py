@@ -1,0 +1,51 @@
+"""Products get a vector once per text, from a real model on a real Ray cluster."""
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from data_jobs.embeddings import embed_products
+from data_jobs.ray_work import joined
+from receipts import bronze
+from receipts.embedding import DIMENSION, Embedder
+from receipts.lake import Lake
+from tests.data_jobs.landing import RECEIVED_AT, land, refine_here, rows_of
+from tests.fixtures.retail import CHICKEN, MILK, make_receipt
+
+# Ray Data warns of a setting of its own when it makes its context.
+pytestmark = pytest.mark.filterwarnings("ignore:.use_push_based_shuffle.:DeprecationWarning")
+
+TWIN = {**MILK, "line_number": 3, "sku": "840362"}  # another size of the same: the same text
+
+
+def embedded(lake: Lake, ray_address: str) -> int:
+    """Embed what is new and return how many products got a vector."""
+    with joined(ray_address):
+        return sum(batch.rows_out for batch in embed_products(lake, actors=1))
+
+
+def test_only_products_whose_text_changed_are_embedded(lake_with_stores: Lake, ray_address: str) -> None:
+    lake = lake_with_stores
+    land(lake, bronze.RECEIPTS, [make_receipt(lines=[MILK, CHICKEN, TWIN])])
+    refine_here(lake)
+    assert embedded(lake, ray_address) == 3
+    first = rows_of(lake, "gold.product_embeddings")
+    assert first["text_digest"].n_unique() == 2
+    by_hand = Embedder(threads=1).embed_products([(MILK["description"], MILK["department"], MILK["category"])])[0]
+    for sku in (MILK["sku"], TWIN["sku"]):
+        assert first.filter(sku=sku)["embedding"].to_list()[0] == pytest.approx(by_hand.tolist(), abs=1e-5)
+    assert set(first["embedding"].list.len()) == {DIMENSION}
+
+    assert embedded(lake, ray_address) == 0
+    renamed = make_receipt(sequence_number=2, lines=[{**MILK, "description": "OAT DRINK"}, CHICKEN])
+    known_text = make_receipt(sequence_number=3, lines=[{**CHICKEN, "sku": "77"}])
+    land(lake, bronze.RECEIPTS, [renamed, known_text], RECEIVED_AT + timedelta(hours=1))
+    refine_here(lake)
+    assert embedded(lake, ray_address) == 2  # the renamed one is computed, the new one of a known text is copied
+    second = rows_of(lake, "gold.product_embeddings")
+    assert second.height == 4
+    same = first.join(second, on=["sku", "text_digest"], how="inner")
+    assert set(same["sku"]) == {CHICKEN["sku"], TWIN["sku"]}
+    chickens = second.filter(pl.col("sku").is_in([CHICKEN["sku"], "77"]))["embedding"].to_list()
+    assert chickens[0] == chickens[1]
