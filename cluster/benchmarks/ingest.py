@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import psycopg
+
 from cluster.benchmarks.filling import fill, plan_of
 from cluster.benchmarks.private_platform import private_platform
+from cluster.postgres import admin_dsn
 from configs.settings import Settings
 from ingest.sources.synthetic.history import history_receipts
 from ingest.till import send
 from loadtest.bench.report import Report, against
-from receipts.database import DatabaseRole, connect
 
 
 def measure(*, quick: bool) -> Report:
@@ -29,7 +31,7 @@ def _pair(settings: Settings, records: Sequence[str]) -> tuple[float, float]:
     began = time.perf_counter()
     send(records, table="retail.pos.receipts", target=f"{settings.ingest.host}:{settings.ingest.port}")
     ours = len(records) / (time.perf_counter() - began)
-    with connect(settings, DatabaseRole.PIPELINE) as connection:
+    with psycopg.connect(admin_dsn(settings)) as connection:  # no process role may make temporary tables
         connection.execute("CREATE TEMP TABLE bare (document text NOT NULL) ON COMMIT DROP")
         began = time.perf_counter()
         with connection.cursor().copy("COPY bare FROM STDIN") as copy:
