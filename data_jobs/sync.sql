@@ -4,10 +4,6 @@
 -- How far Postgres has followed a Delta table.
 SELECT version FROM sync.watermarks WHERE table_name = %(table_name)s;
 
--- name: list_watermarks
--- How far Postgres has followed every Delta table, and when.
-SELECT table_name, version, committed_at, synced_at FROM sync.watermarks ORDER BY table_name;
-
 -- name: record_watermark
 -- Move a watermark in the transaction that writes the rows; nothing moves when another sync was faster.
 INSERT INTO sync.watermarks AS w (table_name, version, committed_at, synced_at)
