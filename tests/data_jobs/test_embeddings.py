@@ -13,8 +13,8 @@ from receipts.lake import Lake
 from tests.data_jobs.landing import RECEIVED_AT, land, refine_here, rows_of
 from tests.fixtures.retail import CHICKEN, MILK, make_receipt
 
-# Ray Data warns of a setting of its own when it makes its context.
-pytestmark = pytest.mark.filterwarnings("ignore:.use_push_based_shuffle.:DeprecationWarning")
+# Ray Data warns of settings of its own when it makes its context.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
 
 TWIN = {**MILK, "line_number": 3, "sku": "840362"}  # another size of the same: the same text
 
