@@ -195,7 +195,8 @@ BEGIN
             LIMIT 100
         ) n
         JOIN retail.products p ON p.sku = n.sku
-        WHERE n.similarity >= 0.35  -- below it neighbours have nothing in common with what was asked
+        -- Below it neighbours have nothing in common with what was asked; beside literal matches more is expected.
+        WHERE n.similarity >= CASE WHEN v_literal = 0 THEN 0.35 ELSE 0.5 END
             AND NOT p.lexemes @@ v_query
         ORDER BY n.similarity DESC
         LIMIT 60;
@@ -766,7 +767,6 @@ REVOKE ALL ON FUNCTION search.search_customers(p_words text[], p_most integer) F
 GRANT ALL ON FUNCTION search.search_customers(p_words text[], p_most integer) TO receipts_api;
 
 REVOKE ALL ON FUNCTION search.search_products(p_lexical text, p_embedding public.halfvec, p_most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION search.search_products(p_lexical text, p_embedding public.halfvec, p_most integer) TO receipts_api;
 
 REVOKE ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_lexical text[], p_embeddings text[], p_offset integer, p_rows integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_lexical text[], p_embeddings text[], p_offset integer, p_rows integer) TO receipts_api;
