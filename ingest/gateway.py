@@ -18,7 +18,7 @@ from receipts.bronze import STREAMS
 from receipts.errors import InvalidInput
 
 _TABLE_HEADER = "x-databricks-zerobus-table-name"
-_CLOSE_WITHIN_S = 5.0  # what tills are told at a graceful stop; they finish in milliseconds
+_CLOSE_WITHIN_S = 1.0  # what tills are told at a graceful stop: far above the time an ack takes
 
 
 class Gateway(wire_pb2_grpc.ZerobusServicer):

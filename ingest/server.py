@@ -29,7 +29,9 @@ _OPTIONS = (
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.so_reuseport", 0),  # a second gateway on the same port must fail, not take half of the tills
 )
-_GRACE_S = 10.0  # then the streams that are left are cut: their tills resend what was not acknowledged
+# Then the streams that are left are cut and their tills resend what was not acknowledged. Short, because the port is
+# closed meanwhile and the SDK of a till gives up after about 8 s: stop and start must fit into that.
+_GRACE_S = 2.0
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -134,14 +135,14 @@ def stream(
 
 
 def _lines(source: str) -> Iterator[str]:
-    """Yield the lines that are not blank."""
-    if source == "-":
-        yield from (line for line in sys.stdin if line.strip())
-        return
-    path = Path(source)
-    if not path.is_file():
+    """Return the lines that are not blank; a file that is not there is said before anything is sent."""
+    if source != "-" and not Path(source).is_file():
         raise InvalidInput("FILE", f"{source} is not a file")
-    with path.open(encoding="utf-8") as lines:
+    return _read_lines(source)
+
+
+def _read_lines(source: str) -> Iterator[str]:
+    with nullcontext(sys.stdin) if source == "-" else Path(source).open(encoding="utf-8") as lines:
         yield from (line for line in lines if line.strip())
 
 

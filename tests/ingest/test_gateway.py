@@ -254,7 +254,7 @@ async def _finish_when_asked(address: str, opened: asyncio.Event) -> grpc.Status
         await till.hear_ack(0)
         opened.set()
         asked = await till.hear()
-        assert asked.close_soon.within.seconds == 5
+        assert asked.close_soon.within.seconds == 1
         await till.say(record(1, make_receipt(sequence_number=2).canonical()))
         await till.hear_ack(1)
         return (await till.end())[0]
