@@ -25,11 +25,12 @@ _PORT_KEYS = (
 @contextmanager
 def private_platform(parts: Sequence[str]) -> Generator[Settings]:
     """Bring the named parts up on free ports in a temporary folder; yield their settings; take all down again."""
-    with tempfile.TemporaryDirectory(prefix="receipts-bench-") as folder:
+    # Short, below /tmp: Ray's and HAProxy's sockets live in it, and a socket's path holds 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="rb-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # the embedded server may run as another user and must reach its data
         overrides = _overrides(Path(folder))
-        _receipts(overrides, "up", "--only", ",".join(parts))
         try:
+            _receipts(overrides, "up", "--only", ",".join(parts))
             yield load_settings(overrides)
         finally:
             _receipts(overrides, "down")
@@ -41,7 +42,7 @@ def _overrides(folder: Path) -> dict[str, str]:
     return {
         "RECEIPTS_ENVIRONMENT": "embedded",
         "RECEIPTS_STATE_DIR": str(folder / "state"),
-        "RECEIPTS_RAY__TEMP_DIR": str(folder / "ray"),
+        "RECEIPTS_RAY__TEMP_DIR": str(folder),
         "RECEIPTS_AUTH__ISSUER": f"{api}/auth",
         "RECEIPTS_PORTAL__API_URL": api,
         **{key: str(port) for key, port in ports.items()},
