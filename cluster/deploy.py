@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from ray import serve
 from ray.serve.schema import ApplicationStatus, ServeStatus
 
+from cluster.credentials import write_private
 from cluster.errors import PlatformError
 from cluster.replica import Replica
 from configs.settings import CONFIG_FILE_KEY, ENVIRONMENT_KEY, PREFIX, Settings, load_settings
@@ -20,7 +22,6 @@ from serve_apps.capabilities import SIGN_IN, Capability, capabilities_of
 
 _DEADLINE_S = 240.0  # six replicas that import torch and open pools, one after another on a busy small machine
 _POLL_S = 0.5
-_ASK_S = 10.0
 _REPLICA_CODE = ("cluster/deploy.py", "cluster/replica.py", "configs", "receipts", "serve_apps")
 _FAILED = {ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY}
 
@@ -44,12 +45,14 @@ def deploy(
     ray.init(address=address, namespace="serve", log_to_driver=False, ignore_reinit_error=True)
     serve.start(proxy_location="EveryNode", http_options={"host": settings.serve.host, "port": settings.serve.port})
     variables = replica_environment(settings, config_file)
-    changed = [capability for capability in wanted if not _runs(capability, fingerprint_of(variables))]
+    fingerprint = fingerprint_of(variables)
+    unchanged = _unchanged(settings, fingerprint)
     targets = [
         serve.RunTarget(
             target=_application(capability, settings, variables), name=capability.name, route_prefix=capability.prefix
         )
-        for capability in changed
+        for capability in wanted
+        if capability.name not in unchanged
     ]
     if targets:
         serve.run_many(targets, wait_for_ingress_deployment_creation=False, wait_for_applications_running=False)
@@ -58,6 +61,7 @@ def deploy(
     deadline = time.monotonic() + _DEADLINE_S
     _wait_until_running(wanted, deadline, on_progress)
     _wait_until_routed(settings, wanted, deadline)
+    _record(settings, fingerprint)
 
 
 def build(args: Mapping[str, str]) -> serve.Application:
@@ -124,19 +128,31 @@ def _application(capability: Capability, settings: Settings, variables: Mapping[
         health_check_timeout_s=15,
         logging_config={"enable_access_log": False, "log_level": "WARNING"},  # every answer is in the audit trail
     )
-    return deployed(Replica).bind(capability.module, fingerprint_of(variables))
+    return deployed(Replica).bind(capability.module)
 
 
-def _runs(capability: Capability, fingerprint: str) -> bool:
-    """Say whether an application runs with this very code and these settings; Serve itself replaces it regardless."""
-    application = serve.status().applications.get(capability.name)
-    if application is None or application.status is not ApplicationStatus.RUNNING:
-        return False
-    try:
-        running = serve.get_app_handle(capability.name).options(method_name="fingerprint").remote()
-        return running.result(timeout_s=_ASK_S) == fingerprint
-    except Exception:  # noqa: BLE001 - whatever is wrong with what runs there, deploying anew is the answer
-        return False
+def _unchanged(settings: Settings, fingerprint: str) -> set[str]:
+    """Return the applications that run as this machine last deployed them, of this very code and these settings.
+
+    Serve would replace their replicas regardless. Deployed from elsewhere, they are replaced: that costs only time.
+    """
+    path = _record_file(settings)
+    recorded: dict[str, list[object]] = json.loads(path.read_text()) if path.is_file() else {}
+    return {
+        name
+        for name, one in serve.status().applications.items()
+        if one.status is ApplicationStatus.RUNNING and recorded.get(name) == [fingerprint, one.last_deployed_time_s]
+    }
+
+
+def _record(settings: Settings, fingerprint: str) -> None:
+    """Note what runs now and since when, once all of it runs."""
+    deployed = {name: [fingerprint, one.last_deployed_time_s] for name, one in serve.status().applications.items()}
+    write_private(_record_file(settings), json.dumps(deployed).encode())
+
+
+def _record_file(settings: Settings) -> Path:
+    return settings.state_dir.resolve() / "run" / "serve-deployed.json"
 
 
 def _wait_until_running(wanted: Sequence[Capability], deadline: float, on_progress: Progress) -> None:

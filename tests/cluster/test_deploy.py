@@ -6,6 +6,7 @@ import pytest
 import ray
 import yaml
 from ray import serve
+from ray.util import list_named_actors
 
 from cluster import deploy
 from cluster.errors import PlatformError
@@ -37,6 +38,12 @@ def serve_settings(ray_settings, tmp_path):
         ray.shutdown()
 
 
+def replicas() -> list[str]:
+    """Return the names of the replicas' actors; each is new when a replica is replaced."""
+    named = list_named_actors(all_namespaces=True)
+    return sorted(one["name"] for one in named if one["name"].startswith("SERVE_REPLICA"))
+
+
 def test_replicas_get_every_setting_but_no_secret(settings, tmp_path):
     """A deployment's environment is enough to load the same settings, apart from secrets."""
     variables = deploy.replica_environment(settings, tmp_path / "own.yaml")
@@ -59,10 +66,13 @@ def test_deployed_applications_sign_in_and_answer_and_a_second_deployment_change
     receipt = make_receipt()
     store_rows(settings, stores=[make_store()], customers=[make_customer()], receipts=[receipt])
     wanted = [one for one in capabilities_of(settings) if one.name in {"auth", "lookup", "customers", "context"}]
+    seen = []
     for _ in range(2):
         deploy.deploy(settings, settings.ray.address, capabilities=wanted, config_file=file)
-        replicas = {name: app.deployments for name, app in serve.status().applications.items()}
-        assert set(replicas) == {one.name for one in wanted}
+        assert set(serve.status().applications) == {one.name for one in wanted}
+        seen.append(replicas())
+    assert len(seen[0]) == len(wanted)
+    assert seen[0] == seen[1]
 
     secret = yaml.safe_load((settings.state_dir / "secrets.json").read_text())["development_client_secret"]
     with httpx.Client(base_url=settings.portal.api_url, timeout=10) as client:
