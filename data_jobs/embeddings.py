@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import ray
@@ -20,7 +19,7 @@ from data_jobs.ray_work import quiet_context
 from data_jobs.refinement import never
 from data_jobs.slices import RESULT, Outcome
 from data_jobs.tables import gold_product_embeddings, silver_products
-from receipts.embedding import MODEL_NAME, Embedder, product_digest
+from receipts.embedding import MODEL_NAME, Embedder
 from receipts.lake import Lake
 
 TABLE = gold_product_embeddings.TABLE
@@ -40,18 +39,18 @@ class Encode:
         self._embedder = Embedder()
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """Embed products (sku, text_digest, description, department, category) and return what was written."""
-        products = pl.from_arrow(block)
-        assert isinstance(products, pl.DataFrame)
-        distinct = products.unique("text_digest", maintain_order=True)
-        vectors = self._embedder.embed_products(list(distinct.select(_TEXTS).iter_rows()))
-        rows = products.join(_with_vectors(distinct, vectors), on="text_digest", how="left")
-        part = write_part(self._lake, TABLE, rows.with_columns(model=pl.lit(MODEL_NAME)))
+        """Embed texts (text_digest, description, department, category) and return what was written."""
+        texts = pl.from_arrow(block)
+        assert isinstance(texts, pl.DataFrame)
+        vectors = self._embedder.embed_products(list(texts.select(_TEXTS).iter_rows()))
+        listed = pl.Series("embedding", vectors).arr.to_list() if len(vectors) else pl.Series("embedding", [])
+        rows = texts.select("text_digest", listed, model=pl.lit(MODEL_NAME))
+        part = write_part(self._lake, TABLE, rows)
         return pa.table({"result": [Outcome((part,)).to_json()]}, schema=RESULT)
 
 
 def embed_products(lake: Lake, actors: int, stop: Callable[[], bool] = never) -> Iterator[Batch]:
-    """Embed every product whose text has no vector yet, yielding after every commit.
+    """Embed every text of a product that has no vector yet, yielding after every commit.
 
     The cursor moves with the last commit; until then a re-run finds by their digests what is done already.
     """
@@ -63,9 +62,7 @@ def embed_products(lake: Lake, actors: int, stop: Callable[[], bool] = never) ->
     changes = find_changes(lake, _SOURCE.name, after, lake.open(_SOURCE.name).version(), _BATCH_BYTES)
     if not changes.files:
         return
-    wanted = _wanted(lake, changes)
-    copied, missing = _copy_known(lake, handle, wanted)
-    for outcome in _encoded(lake, missing, actors, copied):
+    for outcome in _encoded(lake, _missing(lake, handle, changes), actors):
         if stop():
             return
         yield _commit(lake, outcome, changes, finished=False, started=started)
@@ -73,69 +70,45 @@ def embed_products(lake: Lake, actors: int, stop: Callable[[], bool] = never) ->
     yield _commit(lake, Outcome(), changes, finished=True, started=started)
 
 
-def _wanted(lake: Lake, changes: ChangeRange) -> pl.DataFrame:
-    """Return the changed products as they are now, with the digest of their text."""
-    rows = read_changes(changes.files, lake.storage_options, ["sku", *_TEXTS])
+def _missing(lake: Lake, handle: DeltaTable, changes: ChangeRange) -> pl.DataFrame:
+    """Return the changed products' texts that no vector stands for, each once."""
+    rows = read_changes(changes.files, lake.storage_options, ["sku", "text_digest", *_TEXTS])
     _, now = net_changes(rows.filter(pl.col(CHANGE).is_in(AFTER)), ["sku"])
-    texts = now.select(_TEXTS).unique()
-    digests = pl.Series("text_digest", [product_digest(*row) for row in texts.iter_rows()], dtype=pl.String)
-    return now.join(texts.with_columns(digests), on=_TEXTS, how="left")
-
-
-def _copy_known(lake: Lake, handle: DeltaTable, wanted: pl.DataFrame) -> tuple[Outcome, pl.DataFrame]:
-    """Write vectors that another product of the same text has already; return what is left to embed."""
-    held = pl.from_arrow(handle.to_pyarrow_table(columns=["sku", "text_digest"]))
+    held = pl.from_arrow(handle.to_pyarrow_table(columns=["text_digest"]))
     assert isinstance(held, pl.DataFrame)
-    stale = wanted.join(held, on=["sku", "text_digest"], how="anti")
-    known = stale.join(held.unique("text_digest").select("text_digest"), on="text_digest", how="semi")
-    missing = stale.join(known, on="sku", how="anti")
-    if known.is_empty():
-        return Outcome(), missing
-    vectors = pl.from_arrow(handle.to_pyarrow_table(columns=["text_digest", "model", "embedding"]))
-    assert isinstance(vectors, pl.DataFrame)
-    rows = known.join(vectors.unique("text_digest"), on="text_digest", how="left")
-    return Outcome((write_part(lake, TABLE, rows),)), missing
+    return now.unique("text_digest").join(held, on="text_digest", how="anti").select("text_digest", *_TEXTS)
 
 
-def _encoded(lake: Lake, missing: pl.DataFrame, actors: int, copied: Outcome) -> Iterator[Outcome]:
-    """Yield what the pool wrote, in chunks worth a commit; products of one text are in one block."""
-    gathered, blocks = copied, _blocks(missing)
-    if blocks:
-        quiet_context()
-        gpus = int(ray.cluster_resources().get("GPU", 0))
-        pool = ray.data.ActorPoolStrategy(size=max(1, min(gpus or actors, len(blocks))))
-        encoded = ray.data.from_arrow(blocks).map_batches(
-            Encode,
-            fn_constructor_args=(lake,),
-            batch_format="pyarrow",
-            batch_size=None,
-            compute=pool,
-            num_cpus=_CPUS_PER_ACTOR,
-            num_gpus=1 if gpus else 0,
-        )
-        for row in encoded.iter_rows():
-            gathered += Outcome.from_json(row["result"])
-            if len(gathered.parts) * _BLOCK_TEXTS >= _CHUNK_TEXTS:
-                yield gathered
-                gathered = Outcome()
+def _encoded(lake: Lake, missing: pl.DataFrame, actors: int) -> Iterator[Outcome]:
+    """Yield what the pool wrote, in chunks worth a commit."""
+    if missing.is_empty():
+        return
+    quiet_context()
+    blocks = [block.to_arrow() for block in missing.sort("text_digest").iter_slices(_BLOCK_TEXTS)]
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    pool = ray.data.ActorPoolStrategy(size=max(1, min(gpus or actors, len(blocks))))
+    encoded = ray.data.from_arrow(blocks).map_batches(
+        Encode,
+        fn_constructor_args=(lake,),
+        batch_format="pyarrow",
+        batch_size=None,
+        compute=pool,
+        num_cpus=_CPUS_PER_ACTOR,
+        num_gpus=1 if gpus else 0,
+    )
+    gathered = Outcome()
+    for row in encoded.iter_rows():
+        gathered += Outcome.from_json(row["result"])
+        if len(gathered.parts) * _BLOCK_TEXTS >= _CHUNK_TEXTS:
+            yield gathered
+            gathered = Outcome()
     if gathered.parts:
         yield gathered
-
-
-def _blocks(missing: pl.DataFrame) -> list[pa.Table]:
-    ordered = missing.sort("text_digest").with_columns(n=pl.col("text_digest").rle_id() // _BLOCK_TEXTS)
-    return [block.drop("n").to_arrow() for block in ordered.partition_by("n", maintain_order=True)]
-
-
-def _with_vectors(distinct: pl.DataFrame, vectors: np.ndarray) -> pl.DataFrame:
-    listed = pl.Series("embedding", vectors).arr.to_list() if len(vectors) else pl.Series("embedding", [])
-    return distinct.select("text_digest").with_columns(listed)
 
 
 def _commit(lake: Lake, outcome: Outcome, changes: ChangeRange, *, finished: bool, started: float) -> Batch:
     """Commit vectors; only the last commit moves the cursor."""
     rows = sum(part.rows for part in outcome.parts)
-    upto = changes.upto if finished else changes.after
     counts = {"rows_out": rows}
     cursor = TABLE.cursor if finished else None
     lineage = Lineage(uuid.uuid4().hex, cursor, _SOURCE.name, changes.after, changes.upto, counts, {})
@@ -145,4 +118,4 @@ def _commit(lake: Lake, outcome: Outcome, changes: ChangeRange, *, finished: boo
     else:
         commit_files(handle, outcome.parts, lineage)
     took_ms = round((time.monotonic() - started) * 1000)
-    return Batch(TABLE.name, _SOURCE.name, changes.after, upto, rows, rows, 0, took_ms)
+    return Batch(TABLE.name, _SOURCE.name, changes.after, changes.upto, rows, rows, 0, took_ms)

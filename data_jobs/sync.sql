@@ -68,16 +68,17 @@ SELECT count(*) FROM retail.receipts;
 
 -- name: record_products
 -- Write products that are new or are called something else now.
-INSERT INTO retail.products AS p (sku, description, department, category, search_text)
+INSERT INTO retail.products AS p (sku, description, department, category, search_text, text_digest)
 SELECT * FROM unnest(
-    %(sku)s::text[], %(description)s::text[], %(department)s::text[], %(category)s::text[], %(search_text)s::text[]
-) AS s (sku, description, department, category, search_text)
+    %(sku)s::text[], %(description)s::text[], %(department)s::text[], %(category)s::text[], %(search_text)s::text[],
+    %(text_digest)s::text[]
+) AS s (sku, description, department, category, search_text, text_digest)
 ORDER BY sku
 ON CONFLICT (sku) DO UPDATE SET
     description = excluded.description, department = excluded.department, category = excluded.category,
-    search_text = excluded.search_text
-WHERE (p.description, p.department, p.category, p.search_text)
-    IS DISTINCT FROM (excluded.description, excluded.department, excluded.category, excluded.search_text);
+    search_text = excluded.search_text, text_digest = excluded.text_digest
+WHERE (p.description, p.department, p.category, p.search_text, p.text_digest) IS DISTINCT FROM
+    (excluded.description, excluded.department, excluded.category, excluded.search_text, excluded.text_digest);
 
 -- name: delete_products
 -- Remove products that the lake no longer holds.
@@ -86,11 +87,12 @@ DELETE FROM retail.products WHERE sku = ANY (%(sku)s::text[]);
 -- name: compare_products
 -- Count the lake's products that are missing here, or are called something else.
 SELECT count(*) FILTER (WHERE p.sku IS NULL) AS missing,
-    count(*) FILTER (WHERE (p.description, p.department, p.category, p.search_text)
-        <> (s.description, s.department, s.category, s.search_text)) AS different
+    count(*) FILTER (WHERE (p.description, p.department, p.category, p.search_text, p.text_digest)
+        <> (s.description, s.department, s.category, s.search_text, s.text_digest)) AS different
 FROM unnest(
-    %(sku)s::text[], %(description)s::text[], %(department)s::text[], %(category)s::text[], %(search_text)s::text[]
-) AS s (sku, description, department, category, search_text)
+    %(sku)s::text[], %(description)s::text[], %(department)s::text[], %(category)s::text[], %(search_text)s::text[],
+    %(text_digest)s::text[]
+) AS s (sku, description, department, category, search_text, text_digest)
 LEFT JOIN retail.products p USING (sku);
 
 -- name: count_products
@@ -139,26 +141,24 @@ LEFT JOIN retail.customer_profiles p USING (customer_id);
 SELECT count(*) FROM retail.customer_profiles;
 
 -- name: record_product_embeddings
--- Write vectors that are new or of another text.
-INSERT INTO retail.product_embeddings AS e (sku, embedding, text_digest, model)
-SELECT sku, embedding::halfvec(384), text_digest, model
-FROM unnest(%(sku)s::text[], %(embedding)s::text[], %(text_digest)s::text[], %(model)s::text[])
-    AS s (sku, embedding, text_digest, model)
-ORDER BY sku
-ON CONFLICT (sku) DO UPDATE SET
-    embedding = excluded.embedding, text_digest = excluded.text_digest, model = excluded.model
-WHERE (e.text_digest, e.model) IS DISTINCT FROM (excluded.text_digest, excluded.model);
+-- Write vectors that are new or of another model.
+INSERT INTO retail.product_embeddings AS e (text_digest, embedding, model)
+SELECT text_digest, embedding::halfvec(384), model
+FROM unnest(%(text_digest)s::text[], %(embedding)s::text[], %(model)s::text[]) AS s (text_digest, embedding, model)
+ORDER BY text_digest
+ON CONFLICT (text_digest) DO UPDATE SET embedding = excluded.embedding, model = excluded.model
+WHERE e.model <> excluded.model;
 
 -- name: delete_product_embeddings
 -- Remove vectors that the lake no longer holds.
-DELETE FROM retail.product_embeddings WHERE sku = ANY (%(sku)s::text[]);
+DELETE FROM retail.product_embeddings WHERE text_digest = ANY (%(text_digest)s::text[]);
 
 -- name: compare_product_embeddings
--- Count the lake's vectors that are missing here, or are of another text.
-SELECT count(*) FILTER (WHERE e.sku IS NULL) AS missing,
-    count(*) FILTER (WHERE (e.text_digest, e.model) <> (s.text_digest, s.model)) AS different
-FROM unnest(%(sku)s::text[], %(text_digest)s::text[], %(model)s::text[]) AS s (sku, text_digest, model)
-LEFT JOIN retail.product_embeddings e USING (sku);
+-- Count the lake's vectors that are missing here, or are of another model.
+SELECT count(*) FILTER (WHERE e.text_digest IS NULL) AS missing,
+    count(*) FILTER (WHERE e.model <> s.model) AS different
+FROM unnest(%(text_digest)s::text[], %(model)s::text[]) AS s (text_digest, model)
+LEFT JOIN retail.product_embeddings e USING (text_digest);
 
 -- name: count_product_embeddings
 -- Count the vectors that are searched.

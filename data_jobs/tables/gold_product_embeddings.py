@@ -1,4 +1,4 @@
-"""Gold product embeddings: the vector that finds a product by what it is."""
+"""Gold product embeddings: the vectors that find products by what they are."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ _VECTOR = pl.concat_str(pl.lit("["), pl.col("embedding").cast(pl.List(pl.String)
 
 TABLE = Table(
     name="gold.product_embeddings",
-    grain="One row per SKU, of the text its product has now.",
-    key=("sku",),
+    grain="One row per distinct text of a product; products of one text share it.",
+    key=("text_digest",),
     kind=Kind.FILLED,  # by data_jobs/embeddings.py
     schema=pa.schema(
         [
-            pa.field("sku", pa.string()),
             pa.field("text_digest", pa.string()),
             pa.field("model", pa.string()),
             pa.field("embedding", pa.list_(pa.float32())),
@@ -27,9 +26,8 @@ TABLE = Table(
     served_as=Served(
         "product_embeddings",
         {
-            "sku": pl.col("sku"),
-            "embedding": _VECTOR,
             "text_digest": pl.col("text_digest"),
+            "embedding": _VECTOR,
             "model": pl.col("model"),
         },
     ),

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from data_jobs.declaration import Kind, Served, Table
 from data_jobs.tables import silver_receipt_lines
+from receipts.embedding import product_digest
 from receipts.products import search_text
 
 _TEXTS = ("description", "department", "category")
@@ -18,7 +19,10 @@ def _products(lines: pl.DataFrame, _: Mapping[str, pl.DataFrame]) -> pl.DataFram
     """Return one row per SKU among the lines: its last sale by business date, whatever order receipts came in."""
     last = lines.sort("receipt_id", "line_number").unique("sku", keep="last", maintain_order=True)
     texts = last.select(_TEXTS).unique()
-    found = texts.with_columns(search_text=pl.Series([search_text(*row) for row in texts.iter_rows()], dtype=pl.String))
+    found = texts.with_columns(
+        search_text=pl.Series([search_text(*row) for row in texts.iter_rows()], dtype=pl.String),
+        text_digest=pl.Series([product_digest(*row) for row in texts.iter_rows()], dtype=pl.String),
+    )
     return last.join(found, on=list(_TEXTS), how="left").rename({"receipt_id": "last_receipt_id"})
 
 
@@ -34,6 +38,7 @@ TABLE = Table(
             pa.field("department", pa.string()),
             pa.field("category", pa.string()),
             pa.field("search_text", pa.string()),
+            pa.field("text_digest", pa.string()),  # of what is embedded: products of one text share a vector
             pa.field("last_receipt_id", pa.string()),  # begins with the business date
             pa.field("line_number", pa.int32()),
         ]
@@ -51,6 +56,7 @@ TABLE = Table(
             "department": pl.col("department"),
             "category": pl.col("category"),
             "search_text": pl.col("search_text"),
+            "text_digest": pl.col("text_digest"),
         },
     ),
 )
