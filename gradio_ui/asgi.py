@@ -9,12 +9,14 @@ from importlib import resources
 import gradio as gr
 from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
+from psycopg import OperationalError
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from configs.settings import Settings, SettingsError
 from gradio_ui.api import Api, open_client
 from gradio_ui.auth import SignIn
-from gradio_ui.doorway import Doorway, Portal, find_signed_in
+from gradio_ui.doorway import Doorway, Portal, find_signed_in, unavailable
 from gradio_ui.pages import rep
 from gradio_ui.signing import ROUTES
 from gradio_ui.theme import portal_theme
@@ -37,8 +39,9 @@ def build_app(settings: Settings) -> ASGIApp:
     """
     pool = open_pool(settings, DatabaseRole.PORTAL)
     client = open_client(settings.portal)
-    secure = settings.portal.public_url.startswith("https://")
-    cookie = "__Host-receipts" if secure else "receipts_session"  # __Host- binds it to this host and to TLS
+    public_url = settings.portal.public_url.rstrip("/")
+    # __Host- binds a cookie to this host and to TLS.
+    cookie = "__Host-receipts" if public_url.startswith("https://") else "receipts_session"
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
@@ -49,10 +52,17 @@ def build_app(settings: Settings) -> ASGIApp:
             await client.aclose()
             await pool.close()
 
-    app = FastAPI(routes=list(ROUTES), lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        routes=list(ROUTES),
+        lifespan=lifespan,
+        exception_handlers={OperationalError: _unavailable},
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
     app.mount("/static", StaticFiles(directory=str(resources.files("gradio_ui") / "static")))
     _mount(app, "/rep", rep.build())
-    return Doorway(app, Portal(SignIn(settings, pool), Api(client), cookie, secure), MOUNTS)
+    return Doorway(app, Portal(SignIn(settings, pool), Api(client), cookie, public_url), MOUNTS)
 
 
 def _mount(app: FastAPI, path: str, blocks: gr.Blocks) -> None:
@@ -77,6 +87,10 @@ def _mount(app: FastAPI, path: str, blocks: gr.Blocks) -> None:
         head=_HEAD,
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
     )
+
+
+async def _unavailable(_request: Request, _error: Exception) -> Response:
+    return unavailable()
 
 
 async def _principal_id(request: Request) -> str | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from psycopg import OperationalError
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gradio_ui import render
 from gradio_ui.api import Api
 from gradio_ui.auth import SignIn, sign_in_url
 from gradio_ui.sessions import Session, find_session
@@ -17,8 +20,8 @@ from receipts.access import Permission
 from receipts.errors import Forbidden, Unauthenticated
 
 # Everything else that Gradio serves is closed: uploads, files, deep links, the queue, monitoring, its API pages.
-_OPEN = re.compile(r"/(static|assets|svelte)/[^?]*|/(theme\.css|gradio_api/(app_id|startup-events|theme\.css))")
-_SIGNED_IN = re.compile(r"/|/config/?|/gradio_api/(run/predict|info|heartbeat/[a-z0-9]+|reset)/?")
+_OPEN = re.compile(r"/(static|assets|svelte)/.+|/theme\.css")
+_SIGNED_IN = re.compile(r"/|/config|/gradio_api/run/predict")
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
 _PORTAL, _SESSION = "receipts.portal", "receipts.session"
 
@@ -30,7 +33,12 @@ class Portal:
     sign_in: SignIn
     api: Api
     cookie: str  # the name of the session's cookie
-    secure: bool  # whether people come by https
+    public_url: str  # where people come from: scheme, host and port
+
+    @property
+    def secure(self) -> bool:
+        """Say whether people come by https."""
+        return self.public_url.startswith("https://")
 
 
 def portal_of(request: Request) -> Portal:
@@ -52,7 +60,7 @@ async def require(request: Request, permission: Permission) -> Session:
     if session is None:
         raise Unauthenticated("Your session has ended.")
     if not session.may(permission):
-        raise Forbidden("Your role has no access to this page.")
+        raise Forbidden(f"The role {session.role.replace('_', ' ')} does not include this page.")
     return session
 
 
@@ -81,10 +89,14 @@ class Doorway:
         scope[_PORTAL] = self.portal
         refusal = await self._refusal(Request(scope, receive))
         nonce = secrets.token_urlsafe(16)
-        await (refusal or self._app)(_uncompressed(scope), receive, _Sealed(send, nonce))
+        await (refusal or self._app)(_as_public(scope, self.portal.public_url), receive, _Sealed(send, nonce))
 
     async def _refusal(self, request: Request) -> Response | None:
         """Return the answer to a request that goes no further."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        here = f"{request.url.path}{query}"
+        if is_navigation(request) and request.headers.get("host") != urlsplit(self.portal.public_url).netloc:
+            return RedirectResponse(f"{self.portal.public_url}{here}", 307)  # the cookies belong to one name
         mount = next((m for m in self._mounts if request.url.path.startswith(f"{m}/")), None)
         if mount is None:
             return None
@@ -96,13 +108,26 @@ class Doorway:
         try:
             await require(request, self._mounts[mount])
         except Unauthenticated as error:
-            if is_navigation(request):
-                query = f"?{request.url.query}" if request.url.query else ""
-                return RedirectResponse(sign_in_url(f"{request.url.path}{query}"), 303)
-            return JSONResponse({"detail": str(error)}, 401)
+            return _refused(request, error, 401) or RedirectResponse(sign_in_url(here), 303)
         except Forbidden as error:
-            return PlainTextResponse(str(error), 403)
+            page = render.page("Not a page of your role", str(error), action="Sign out", target="/sign-out", post=True)
+            return _refused(request, error, 403) or HTMLResponse(page, 403)
+        except OperationalError:
+            return unavailable()
         return None
+
+
+def unavailable() -> Response:
+    """Return the answer while the database of sessions is away."""
+    page = render.page(
+        "The portal is not available", "Its database cannot be reached at the moment. Try again shortly."
+    )
+    return HTMLResponse(page, 503)
+
+
+def _refused(request: Request, error: Exception, status: int) -> Response | None:
+    """Return the refusal of a script's request; None for a person's, who gets a page."""
+    return None if is_navigation(request) else JSONResponse({"detail": str(error)}, status)
 
 
 class _Sealed:
@@ -159,9 +184,13 @@ def _headers(given: list[tuple[bytes, bytes]], nonce: str) -> list[tuple[bytes, 
     return [*((name, value) for name, value in given if name not in ours), *ours.items()]
 
 
-def _uncompressed(scope: Scope) -> Scope:
-    """Ask for pages uncompressed, because their scripts get a nonce; assets stay compressed."""
-    headers = scope["headers"]
-    if not any(k == b"accept" and b"text/html" in v for k, v in headers):
-        return scope
-    return {**scope, "headers": [(k, v) for k, v in headers if k != b"accept-encoding"]}
+def _as_public(scope: Scope, public_url: str) -> Scope:
+    """Return a request as it comes in by the public address, whatever it says of itself: Gradio builds links from that.
+
+    Pages are asked for uncompressed, because their scripts get a nonce; assets stay compressed.
+    """
+    public = urlsplit(public_url)
+    is_page = any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+    dropped = {b"host", b"forwarded", b"accept-encoding"} if is_page else {b"host", b"forwarded"}
+    kept = [(k, v) for k, v in scope["headers"] if k not in dropped and not k.startswith(b"x-forwarded-")]
+    return {**scope, "scheme": public.scheme, "headers": [*kept, (b"host", public.netloc.encode())]}

@@ -107,10 +107,12 @@ def top(name: str, role: str, principal_id: str) -> Markup:
     return _render("top.html", name=name, role=role.replace("_", " "), principal_id=principal_id)
 
 
-def page(title: str, detail: str, *, action: str = "", target: str = "", principal_id: str = "") -> str:
+def page(
+    title: str, detail: str, *, action: str = "", target: str = "", post: bool = False, principal_id: str = ""
+) -> str:
     """Return a whole small page outside Gradio; with `principal_id` it tells other tabs who is signed in."""
-    page = _render("page.html", title=title, detail=detail, action=action, target=target, principal_id=principal_id)
-    return str(page)
+    values = {"title": title, "detail": detail, "action": action, "target": target, "post": post}
+    return str(_render("page.html", **values, principal_id=principal_id))
 
 
 def summarise(found: FullReceipt) -> ReceiptSummary:

@@ -19,6 +19,7 @@ _SQL = load_sql("gradio_ui", "sessions")
 _SIGN_IN_LASTS = timedelta(minutes=10)  # long enough for a second factor, short enough to be useless later
 _NONCE_BYTES = 12  # what AES-GCM takes
 _COOKIE_BYTES = 32
+_WAIT_S = 5  # for a connection; whoever waits longer is told that the database is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ async def record_session(pool: AsyncConnectionPool, session: Session) -> str:
         "sealed": _seal(cookie, {"access_token": session.access_token}),
         "expires_at": session.expires_at,
     }
-    async with pool.connection() as connection:
+    async with pool.connection(timeout=_WAIT_S) as connection:
         await connection.execute(_SQL["delete_expired_sessions"])
         await connection.execute(_SQL["record_session"], row)
     return cookie
@@ -57,7 +58,7 @@ async def find_session(pool: AsyncConnectionPool, cookie: str) -> Session | None
     """Return the session of a cookie, or None when there is none, it has ended or was signed out."""
     if not cookie:
         return None
-    async with pool.connection() as connection:
+    async with pool.connection(timeout=_WAIT_S) as connection:
         cursor = await connection.execute(_SQL["find_session"], {"cookie_digest": _digest(cookie)})
         row = await cursor.fetchone()
     if row is None:
@@ -71,7 +72,7 @@ async def find_session(pool: AsyncConnectionPool, cookie: str) -> Session | None
 
 async def end_session(pool: AsyncConnectionPool, cookie: str) -> None:
     """Forget a session; an unknown cookie is fine."""
-    async with pool.connection() as connection:
+    async with pool.connection(timeout=_WAIT_S) as connection:
         await connection.execute(_SQL["delete_session"], {"cookie_digest": _digest(cookie)})
 
 
@@ -84,7 +85,7 @@ async def begin_sign_in(pool: AsyncConnectionPool, return_to: str, state: dict[s
         "sealed": _seal(cookie, state),
         "expires_at": datetime.now(UTC) + _SIGN_IN_LASTS,
     }
-    async with pool.connection() as connection:
+    async with pool.connection(timeout=_WAIT_S) as connection:
         await connection.execute(_SQL["delete_expired_sign_ins"])
         await connection.execute(_SQL["record_sign_in"], row)
     return cookie
@@ -94,7 +95,7 @@ async def take_sign_in(pool: AsyncConnectionPool, cookie: str) -> tuple[str, dic
     """Return where a sign-in came from and its state, once; None when it is unknown or too old."""
     if not cookie:
         return None
-    async with pool.connection() as connection:
+    async with pool.connection(timeout=_WAIT_S) as connection:
         cursor = await connection.execute(_SQL["take_sign_in"], {"cookie_digest": _digest(cookie)})
         row = await cursor.fetchone()
     if row is None or not row[2]:

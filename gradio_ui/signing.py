@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from psycopg import Error
-from psycopg_pool import PoolTimeout
+from psycopg import OperationalError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -82,7 +81,7 @@ async def healthz(request: Request) -> Response:
     try:
         async with portal_of(request).sign_in.pool.connection(timeout=_PROBE_S) as connection:
             await connection.execute("SELECT 1")
-    except (Error, PoolTimeout):
+    except OperationalError:
         return JSONResponse({"status": "unavailable", "detail": "The database of sessions cannot be reached."}, 503)
     return JSONResponse({"status": "ok"})
 

@@ -169,19 +169,26 @@
   new BroadcastChannel("receipts").onmessage = ({ data }) => {
     if (data.principal !== $(".rl-top")?.dataset.principal) return void location.reload(); // somebody else works here now
     $(".rl-dialog")?.remove();
-    if (state.asked) search(state.asked, { again: true });
+    search(box().value, { again: true });
   };
+  function notice(text) {
+    $(".rl-notice")?.remove();
+    const box = Object.assign(document.createElement("div"), { className: "rl-notice", role: "alert", textContent: text });
+    document.body.append(box);
+    setTimeout(() => box.remove(), 6000);
+  }
   const real = window.fetch.bind(window);
   window.fetch = async (...given) => {
     const event = String(given[0]?.url ?? given[0]).includes("/run/predict");
-    if (event) document.body.classList.toggle("rl-busy", ++state.pending > 0);
-    try {
-      const answer = await real(...given);
-      if (answer.status === 401) ended();
-      return answer;
-    } finally {
-      if (event) document.body.classList.toggle("rl-busy", --state.pending > 0);
-    }
+    if (!event) return real(...given);
+    document.body.classList.toggle("rl-busy", ++state.pending > 0);
+    // A lost connection is answered like a refusal: Gradio would reload the page and lose what stands on it.
+    const answer = await real(...given).catch(() => new Response('{"error": null}', { status: 503 }));
+    document.body.classList.toggle("rl-busy", --state.pending > 0);
+    if (answer.status === 401) ended();
+    else if (!answer.ok) notice("The portal cannot answer at the moment. Try again shortly.");
+    if (!answer.ok) state.asked = "";
+    return answer;
   };
 
   // --- Beginning --------------------------------------------------------------------------------------------------

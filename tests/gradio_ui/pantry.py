@@ -41,6 +41,13 @@ STORES = (
     make_store(store_id=298, name="Squirrel Hill", aliases=["Forbes"], street="5829 Forbes Avenue",
                postal_code="15217", phone="412-555-0103"),
 )  # fmt: skip
+# days from that Tuesday, hour, goods, customer
+_MORE_CHICKEN = (
+    (0, 11, (1, 9, 5), "C0000002"),
+    (0, 19, (8, 0), None),
+    (1, 9, (0, 3, 10, 11), "C0000002"),
+    (-1, 17, (1, 4), None),
+)
 CUSTOMERS = (
     make_customer(),
     make_customer(customer_id="C0000002", first_name="Ellen", last_name="Brandt", email="ellen.brandt@example.com"),
@@ -63,7 +70,10 @@ def shopping(now: datetime) -> list[Receipt]:
         ),
         sale(2, STORES[0], datetime.combine(tuesday - timedelta(days=7), time(12, 41), ZONE), [1, 11, 7], "C0000002"),
     ]
-    for number in range(3, 70):
+    for number, (days, hour, goods, customer) in enumerate(_MORE_CHICKEN, 3):
+        at = datetime.combine(tuesday + timedelta(days=days), time(hour, 7 * number), ZONE)
+        receipts.append(sale(number, STORES[0], at, goods, customer))
+    for number in range(10, 70):
         on = today - timedelta(days=chance.randint(1, 170))
         at = datetime.combine(on, time(chance.randint(8, 20), chance.randint(0, 59)), ZONE)
         goods = chance.sample(range(2, len(GOODS)), chance.randint(2, 6))
@@ -101,13 +111,13 @@ def stock(
     vectors = Embedder(threads=1).embed_products(list(lines.values()))
     for (sku, kind), vector in zip(lines.items(), vectors, strict=True):
         owner.execute(
-            "INSERT INTO retail.products (sku, description, department, category, search_text) "
-            "VALUES (%s, %s, %s, %s, %s)",
-            (sku, *kind, search_text(*kind)),
+            "INSERT INTO retail.products (sku, description, department, category, search_text, text_digest) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            (sku, *kind, search_text(*kind), product_digest(*kind)),
         )
         owner.execute(
-            "INSERT INTO retail.product_embeddings VALUES (%s, %s, %s, %s)",
-            (sku, f"[{','.join(map(str, vector))}]", product_digest(*kind), Embedder.model_name),
+            "INSERT INTO retail.product_embeddings VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+            (product_digest(*kind), f"[{','.join(map(str, vector))}]", Embedder.model_name),
         )
     for customer in customers:
         _record_profile(owner, [one for one in receipts if one.customer_id == customer.customer_id])

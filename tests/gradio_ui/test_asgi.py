@@ -1,17 +1,20 @@
 import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from html import unescape
 
 import gradio as gr
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.requests import Request
 
 from configs.settings import Settings, SettingsError
 from gradio_ui.asgi import build_app
 from gradio_ui.pages import rep
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
+from tests.gradio_ui.conftest import served
 
 CLOSED = """
 GET /rep/gradio_api/upload
@@ -21,6 +24,9 @@ GET /rep/gradio_api/deep_link
 GET /rep/gradio_api/file=/etc/passwd
 GET /rep/gradio_api/proxy=http://[::1]/
 POST /rep/gradio_api/queue/join
+GET /rep/gradio_api/info
+GET /rep/gradio_api/heartbeat/abc
+GET /rep/gradio_api/startup-events
 GET /rep/gradio_api/queue/data
 POST /rep/gradio_api/call/search
 POST /rep/gradio_api/api/predict
@@ -76,7 +82,7 @@ def test_a_page_without_a_session_leads_to_sign_in_and_back(browser: httpx.Clien
 
 
 def test_a_script_without_a_session_gets_401_for_everything_that_is_not_a_static_file(browser: httpx.Client):
-    for path in ["/rep/config", "/rep/gradio_api/info", "/rep/", "/rep/gradio_api/heartbeat/abc"]:
+    for path in ["/rep/config", "/rep/"]:
         assert browser.get(path).status_code == 401, path
     for event in range(4):
         assert fire(browser, event, {"text": "milk"}).status_code == 401
@@ -188,13 +194,13 @@ def test_a_search_without_a_search_service_says_so(browser: httpx.Client):
     assert "cannot be reached" in shown(fire(browser, events(browser)["search"], {"text": "chicken"}))
 
 
-def test_the_description_of_the_page_names_no_endpoint_and_holds_no_data(browser: httpx.Client):
+def test_the_description_of_the_page_holds_no_data_and_no_template(browser: httpx.Client):
     sign_in(browser, "rep.east")
-    assert browser.get("/rep/gradio_api/info").json() == {"named_endpoints": {}, "unnamed_endpoints": {}}
     config = browser.get("/rep/config").json()
     assert config["run_history"] is False
     assert config["show_error"] is False
     assert all(one["queue"] is False for one in config["dependencies"])
+    assert {one["api_visibility"] for one in config["dependencies"]} == {"private"}
     templates = {one["props"]["html_template"] for one in config["components"] if one["type"] == "html"}
     assert templates == {"${value}"}
     assert "Renee" not in json.dumps(config)
@@ -225,6 +231,19 @@ async def test_the_portal_does_not_start_where_signed_in_people_could_run_code(
     monkeypatch.setenv("GRADIO_VIBE_MODE", "1")
     with pytest.raises(SettingsError, match="GRADIO_VIBE_MODE is set"):
         build_app(settings)
+
+
+def test_without_its_database_the_portal_says_so_in_words(settings: Settings):
+    database = settings.database.model_copy(update={"dsn": SecretStr("postgresql://127.0.0.1:1/receipts")})
+    with (
+        served(partial(build_app, settings.model_copy(update={"database": database})), settings.portal.port),
+        httpx.Client(base_url=settings.portal.public_url, cookies={"receipts_session": "x"}, timeout=20) as browser,
+    ):
+        for path in ["/rep/", "/signed-in"]:
+            answer = browser.get(path, headers=NAVIGATION)
+            assert answer.status_code == 503
+            assert "database cannot be reached" in answer.text
+        assert browser.get("/healthz").status_code == 503
 
 
 def test_health_says_whether_sessions_can_be_read(browser: httpx.Client):

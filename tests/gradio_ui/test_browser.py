@@ -125,13 +125,16 @@ def test_a_rep_signs_in_searches_and_opens_a_receipt_by_keyboard_alone(
     page.keyboard.press("Enter")
     first = page.locator(".rl-result").first
     expect(first).to_contain_text("East Liberty")
-    expect(first).to_contain_text("6:05 PM")
     expect(first.locator("mark").first).to_contain_text(re.compile("chicken", re.IGNORECASE))
     expect(first.locator(".rl-why .rl-reason").first).to_be_visible()
     expect(page.locator(".rl-chip")).to_have_count(3)
     picture(page, "results")
 
+    target = page.locator(f".rl-result[data-rl-open='{receipts[0].receipt_id}']")
+    expect(target).to_contain_text("6:05 PM")
     page.keyboard.press("ArrowDown")
+    while "rl-active" not in (target.get_attribute("class") or ""):
+        page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     paper = page.locator(".rl-paper")
     expect(paper).to_contain_text("6343 Penn Avenue")
@@ -172,14 +175,50 @@ def test_nothing_found_offers_what_to_drop(
     receipts: list[Receipt], portal: Settings, context: BrowserContext, watch: Watch, picture
 ):
     page = sign_in(context, portal)
-    ask(page, "chicken at Shadyside on 2020-02-03")
-    expect(page.locator(".rl-none, .rl-relaxed").first).to_be_visible()
+    ask(page, "card ending 9999 at Shadyside")
+    expect(page.locator(".rl-none")).to_contain_text("without")
     picture(page, "no-match")
-    chips = page.locator(".rl-chip")
-    before = chips.count()
-    page.locator("[data-rl-drop]").first.click()
-    expect(chips).to_have_count(before - 1)
+    page.locator(".rl-none [data-rl-drop]").first.click()
+    expect(page.locator(".rl-chip")).to_have_count(1)
+    expect(page.locator(".rl-result").first).to_be_visible()
     assert watch.errors == []
+
+
+def test_what_was_given_up_to_find_something_is_said(
+    receipts: list[Receipt], portal: Settings, context: BrowserContext, watch: Watch
+):
+    page = sign_in(context, portal)
+    ask(page, "chicken at Shadyside on 2020-02-03")
+    expect(page.locator(".rl-relaxed li").first).to_be_visible()
+    page.locator(".rl-chip [data-rl-select]").first.click()
+    assert page.evaluate("getSelection().toString()") == "chicken"
+    assert watch.errors == []
+
+
+def test_a_search_that_the_network_lost_can_be_sent_again(
+    receipts: list[Receipt], portal: Settings, context: BrowserContext
+):
+    page = sign_in(context, portal)
+    context.set_offline(True)
+    page.fill("#rl-q", ASKED)
+    page.keyboard.press("Enter")
+    expect(page.locator(".rl-notice")).to_contain_text("cannot answer at the moment")
+    context.set_offline(False)
+    page.keyboard.press("Enter")
+    expect(page.locator(".rl-result").first).to_contain_text("East Liberty")
+
+
+def test_a_portal_without_its_database_says_so_and_answers_when_it_is_back(
+    receipts: list[Receipt], portal: Settings, owner: psycopg.Connection, context: BrowserContext
+):
+    page = sign_in(context, portal)
+    owner.execute("ALTER TABLE portal.sessions RENAME TO sessions_away")
+    page.fill("#rl-q", ASKED)
+    page.keyboard.press("Enter")
+    expect(page.locator(".rl-notice")).to_contain_text("cannot answer at the moment")
+    owner.execute("ALTER TABLE portal.sessions_away RENAME TO sessions")
+    page.keyboard.press("Enter")
+    expect(page.locator(".rl-result").first).to_contain_text("East Liberty")
 
 
 def test_the_page_is_usable_at_390_pixels(
@@ -189,7 +228,7 @@ def test_the_page_is_usable_at_390_pixels(
     page.set_viewport_size({"width": 390, "height": 844})
     ask(page, ASKED)
     picture(page, "mobile-results")
-    page.locator(".rl-result").first.click()
+    page.locator(f".rl-result[data-rl-open='{receipts[0].receipt_id}']").click()
     expect(page.locator(".rl-paper")).to_be_visible()
     expect(page.locator(".rl-customer")).to_be_attached()
     picture(page, "mobile-receipt")
@@ -221,6 +260,25 @@ def test_a_session_that_ends_keeps_the_search_on_the_screen(
     expect(dialog).to_have_count(0)
     expect(page.locator("#rl-q")).to_have_value(ASKED)
     expect(page.locator(".rl-result").first).to_contain_text("East Liberty")
+
+
+def test_a_role_without_the_page_is_told_and_can_leave(portal: Settings, context: BrowserContext):
+    page = context.new_page()
+    page.goto(portal.portal.public_url)
+    page.click("button[value='privacy']")
+    expect(page.locator("main")).to_contain_text("privacy officer does not include this page")
+    page.click("button")
+    expect(page.locator("h1")).to_have_text("You are signed out")
+
+
+def test_another_name_of_this_machine_leads_to_the_one_that_cookies_belong_to(
+    portal: Settings, context: BrowserContext
+):
+    page = context.new_page()
+    page.goto(f"http://localhost:{portal.portal.port}/rep/?receipt=1")
+    page.click("button[value='rep.east']")
+    expect(page.locator("#rl-q")).to_be_visible()
+    assert page.url == f"{portal.portal.public_url}/rep/?receipt=1"
 
 
 def test_signing_out_leads_out_and_stays_out(portal: Settings, context: BrowserContext):
