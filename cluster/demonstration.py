@@ -18,6 +18,7 @@ SENTENCES = (
     "around $40 at Shadyside last week",
     "some kind of fancy cheese from Squirrel Hill this month",
 )
+_VECTORS = "gold.product_embeddings"
 _POLL_S = 2.0
 _ARRIVE_S = 480.0  # the slowest machine this was tried on needs a third of it
 
@@ -64,16 +65,15 @@ def pending(status: Mapping[str, Any]) -> list[str]:
     late: list[str] = []
     if ingest["outbox"]:
         late.append(f"{ingest['outbox']:,} records on their way to Bronze")
-    behind = [name for name, lag in status["refinement"].items() if lag["behind"]]
+    behind = [name for name, lag in status["refinement"].items() if lag["behind"] and name != _VECTORS]
     if behind or not rows(lake, "silver.receipts"):
         late.append(f"refining {', '.join(behind) or 'silver.receipts'}")
     unsynced = [name for name, lag in status["sync"].items() if lag["behind"]]
     waiting = postgres["receipts"] - postgres["receipts_refined"]
     if unsynced or waiting:
         late.append(f"syncing to Postgres ({waiting:,} receipts to confirm)")
-    unembedded = rows(lake, "silver.products") - postgres["product_embeddings"]
-    if unembedded > 0:
-        late.append(f"embedding {unembedded:,} products")
+    if status["refinement"].get(_VECTORS, {"behind": 1})["behind"]:
+        late.append(f"embedding products ({postgres['product_embeddings']:,} distinct texts so far)")
     return late
 
 

@@ -178,7 +178,7 @@ BEGIN
                 + 0.3 * ts_rank(p.lexemes, v_query, 32)) END::real,
             true
         FROM retail.products p
-        LEFT JOIN retail.product_embeddings e ON e.sku = p.sku
+        LEFT JOIN retail.product_embeddings e ON e.text_digest = p.text_digest
         WHERE p.lexemes @@ v_query
         LIMIT p_most;
     GET DIAGNOSTICS v_literal = ROW_COUNT;
@@ -187,19 +187,19 @@ BEGIN
     END IF;
     PERFORM set_config('hnsw.ef_search', '200', true);  -- recall 0.97 of the nearest hundred at 2 ms
     RETURN QUERY
-        SELECT n.sku, n.similarity, false
+        SELECT p.sku, n.similarity, false
         FROM (
-            SELECT e.sku, (1 - (e.embedding OPERATOR(public.<=>) p_embedding))::real AS similarity
+            SELECT e.text_digest, (1 - (e.embedding OPERATOR(public.<=>) p_embedding))::real AS similarity
             FROM retail.product_embeddings e
             ORDER BY e.embedding OPERATOR(public.<=>) p_embedding
-            LIMIT 100
+            LIMIT 60
         ) n
-        JOIN retail.products p ON p.sku = n.sku
+        JOIN retail.products p ON p.text_digest = n.text_digest
         -- Below it neighbours have nothing in common with what was asked; beside literal matches more is expected.
         WHERE n.similarity >= CASE WHEN v_literal = 0 THEN 0.35 ELSE 0.5 END
             AND NOT p.lexemes @@ v_query
         ORDER BY n.similarity DESC
-        LIMIT 60;
+        LIMIT p_most;
 END
 $$;
 
@@ -516,9 +516,8 @@ ALTER TABLE ONLY retail.customers FORCE ROW LEVEL SECURITY;
 ALTER TABLE retail.customers OWNER TO receipts_owner;
 
 CREATE TABLE retail.product_embeddings (
-    sku text NOT NULL COLLATE pg_catalog."C",
+    text_digest text NOT NULL COLLATE pg_catalog."C",
     embedding public.halfvec(384) NOT NULL,
-    text_digest text NOT NULL,
     model text NOT NULL
 );
 
@@ -530,6 +529,7 @@ CREATE TABLE retail.products (
     department text NOT NULL,
     category text NOT NULL,
     search_text text NOT NULL,
+    text_digest text NOT NULL COLLATE pg_catalog."C",
     lexemes tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, search_text)) STORED
 );
 
@@ -633,7 +633,7 @@ ALTER TABLE ONLY retail.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (customer_id);
 
 ALTER TABLE ONLY retail.product_embeddings
-    ADD CONSTRAINT product_embeddings_pkey PRIMARY KEY (sku);
+    ADD CONSTRAINT product_embeddings_pkey PRIMARY KEY (text_digest);
 
 ALTER TABLE ONLY retail.products
     ADD CONSTRAINT products_pkey PRIMARY KEY (sku);
@@ -676,6 +676,8 @@ CREATE INDEX customers_by_name_key ON retail.customers USING gin (retail.name_ke
 CREATE INDEX product_embeddings_nearest ON retail.product_embeddings USING hnsw (embedding public.halfvec_cosine_ops) WITH (m='16', ef_construction='200');
 
 CREATE INDEX products_by_lexeme ON retail.products USING gin (lexemes);
+
+CREATE INDEX products_by_text ON retail.products USING btree (text_digest);
 
 CREATE INDEX receipts_by_card ON retail.receipts USING gin (card_last4);
 

@@ -144,14 +144,16 @@ CREATE TABLE retail.products (
     department text NOT NULL,
     category text NOT NULL,
     search_text text NOT NULL,
+    text_digest text COLLATE "C" NOT NULL,  -- receipts.embedding.product_digest: whose vector this product has
     lexemes tsvector GENERATED ALWAYS AS (to_tsvector('english', search_text)) STORED
 );
 CREATE INDEX products_by_lexeme ON retail.products USING gin (lexemes);
+CREATE INDEX products_by_text ON retail.products (text_digest);
 
+-- Grain: one row per distinct text, not per SKU: hundreds of sizes of one thing would crowd out its neighbours.
 CREATE TABLE retail.product_embeddings (
-    sku text COLLATE "C" PRIMARY KEY,
+    text_digest text COLLATE "C" PRIMARY KEY,
     embedding halfvec(384) NOT NULL,
-    text_digest text NOT NULL,
     model text NOT NULL
 );
 CREATE INDEX product_embeddings_nearest ON retail.product_embeddings

@@ -68,7 +68,7 @@ BEGIN
                 + 0.3 * ts_rank(p.lexemes, v_query, 32)) END::real,
             true
         FROM retail.products p
-        LEFT JOIN retail.product_embeddings e ON e.sku = p.sku
+        LEFT JOIN retail.product_embeddings e ON e.text_digest = p.text_digest
         WHERE p.lexemes @@ v_query
         LIMIT p_most;
     GET DIAGNOSTICS v_literal = ROW_COUNT;
@@ -77,19 +77,19 @@ BEGIN
     END IF;
     PERFORM set_config('hnsw.ef_search', '200', true);  -- recall 0.97 of the nearest hundred at 2 ms
     RETURN QUERY
-        SELECT n.sku, n.similarity, false
+        SELECT p.sku, n.similarity, false
         FROM (
-            SELECT e.sku, (1 - (e.embedding OPERATOR(public.<=>) p_embedding))::real AS similarity
+            SELECT e.text_digest, (1 - (e.embedding OPERATOR(public.<=>) p_embedding))::real AS similarity
             FROM retail.product_embeddings e
             ORDER BY e.embedding OPERATOR(public.<=>) p_embedding
-            LIMIT 100
+            LIMIT 60
         ) n
-        JOIN retail.products p ON p.sku = n.sku
+        JOIN retail.products p ON p.text_digest = n.text_digest
         -- Below it neighbours have nothing in common with what was asked; beside literal matches more is expected.
         WHERE n.similarity >= CASE WHEN v_literal = 0 THEN 0.35 ELSE 0.5 END
             AND NOT p.lexemes @@ v_query
         ORDER BY n.similarity DESC
-        LIMIT 60;
+        LIMIT p_most;
 END
 $$;
 
