@@ -52,10 +52,10 @@ def start_process(
     The process outlives the caller. Its output is appended to its log. Raises PlatformError when one by that name
     runs already.
     """
-    child = _spawn(settings, name, command, environment or {})
+    child, process = _spawn(settings, name, command, environment or {})
     # Collects its exit status when it ends, so that no zombie looks like a live process to a caller that stays.
     threading.Thread(target=child.wait, name=f"reaper-{name}", daemon=True).start()
-    return psutil.Process(child.pid)
+    return process
 
 
 def run_process(settings: Settings, name: str, command: Sequence[str]) -> int:
@@ -63,7 +63,7 @@ def run_process(settings: Settings, name: str, command: Sequence[str]) -> int:
 
     It is stopped when the caller is interrupted, and found by the next caller when the caller is killed.
     """
-    child = _spawn(settings, name, command, {})
+    child, _ = _spawn(settings, name, command, {})
     try:
         return child.wait()
     finally:
@@ -77,7 +77,7 @@ def find_process(settings: Settings, name: str) -> psutil.Process | None:
     if record is None:
         return None
     process = _holder(record.pid)
-    return process if process is not None and _is_same(process, record) and _lives(process) else None
+    return process if process is not None and _is_same(process, record) and is_alive(process) else None
 
 
 def read_record(settings: Settings, name: str) -> Recorded | None:
@@ -102,13 +102,21 @@ def stop_process(settings: Settings, name: str, grace_s: float) -> bool:
     _wait(asked, _ORPHANS_S if leader is None else grace_s)
     # Also those born since: a leader may start processes while it shuts down.
     family = list({process.pid: process for process in (*family, *_family(record, leader))}.values())
-    alive = [process for process in family if _lives(process)]
+    alive = [process for process in family if is_alive(process)]
     for process in alive:
         _send(process, signal.SIGKILL)
     if _wait(alive, _KILLED_S):
         raise PlatformError(f"{name} (process {record.pid}) does not stop.")
     _record(settings, name).unlink(missing_ok=True)
     return leader is not None
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Say whether a process runs; a zombie has ended and only waits to be noticed."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def last_words(settings: Settings, name: str, lines: int = 3) -> str:
@@ -124,7 +132,7 @@ def last_words(settings: Settings, name: str, lines: int = 3) -> str:
 
 def _spawn(
     settings: Settings, name: str, command: Sequence[str], environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
+) -> tuple[subprocess.Popen[bytes], psutil.Process]:
     if find_process(settings, name) is not None:
         raise PlatformError(f"{name} runs already.")
     log = log_file(settings, name)
@@ -138,12 +146,13 @@ def _spawn(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    record = Recorded(name, child.pid, psutil.Process(child.pid).create_time(), list(command))
+    process = psutil.Process(child.pid)  # asked while it waits for the word: it may end at once
+    record = Recorded(name, child.pid, process.create_time(), list(command))
     write_private(_record(settings, name), json.dumps(asdict(record)).encode())
     if child.stdin is not None:
         child.stdin.write(b"go\n")
         child.stdin.close()
-    return child
+    return child, process
 
 
 def _record(settings: Settings, name: str) -> Path:
@@ -190,14 +199,7 @@ def _wait(processes: Sequence[psutil.Process], timeout_s: float) -> list[psutil.
     """Wait for processes to end and return those that have not; a zombie has ended."""
     deadline = time.monotonic() + timeout_s
     while True:
-        alive = [process for process in processes if _lives(process)]
+        alive = [process for process in processes if is_alive(process)]
         if not alive or time.monotonic() > deadline:
             return alive
         time.sleep(_POLL_S)
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -1,6 +1,10 @@
 """Where the fixtures come from: one module for each thing they provide."""
 
+import signal
+from typing import NoReturn
+
 import hypothesis
+import pytest
 
 pytest_plugins = [
     "tests.fixtures.database",
@@ -12,3 +16,12 @@ pytest_plugins = [
 # Timing says nothing about correctness on a busy machine: neither a slow example nor slow data fails a test.
 hypothesis.settings.register_profile("receipts", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("receipts")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let a run that is asked to end (a time limit, a cancelled job) still stop the servers it started."""
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _end(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

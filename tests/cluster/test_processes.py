@@ -55,7 +55,7 @@ def test_a_stubborn_process_and_all_its_children_are_killed_after_the_grace(plac
     family = [started, *started.children(recursive=True)]
     assert len(family) == 3
     processes.stop_process(place, "one", 0.2)
-    assert not any(_lives(process) for process in family)
+    assert not any(processes.is_alive(process) for process in family)
 
 
 def test_what_a_dead_process_left_behind_is_ended_too(place: Settings):
@@ -64,9 +64,9 @@ def test_what_a_dead_process_left_behind_is_ended_too(place: Settings):
     child = psutil.Process(int(processes.last_words(place, "one")))
     started.kill()
     _wait_for(lambda: processes.find_process(place, "one") is None)
-    assert _lives(child)
+    assert processes.is_alive(child)
     processes.stop_process(place, "one", 1)
-    assert not _lives(child)
+    assert not processes.is_alive(child)
 
 
 def test_another_process_with_the_same_number_is_neither_found_nor_stopped(place: Settings):
@@ -110,13 +110,6 @@ def test_the_last_words_of_a_process_are_the_end_of_its_log(place: Settings):
     assert processes.last_words(place, "one") == "it said nothing"
     processes.start_process(place, "one", ["sh", "-c", "echo 1; echo 2; echo 3; echo 4 >&2"])
     _wait_for(lambda: processes.last_words(place, "one", 2) == "3 / 4")
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _command(process: psutil.Process) -> list[str]:
