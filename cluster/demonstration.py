@@ -70,10 +70,13 @@ def pending(status: Mapping[str, Any]) -> list[str]:
         late.append(f"refining {', '.join(behind) or 'silver.receipts'}")
     unsynced = [name for name, lag in status["sync"].items() if lag["behind"]]
     waiting = postgres["receipts"] - postgres["receipts_refined"]
-    if unsynced or waiting:
-        late.append(f"syncing to Postgres ({waiting:,} receipts to confirm)")
+    if waiting:
+        late.append(f"{waiting:,} receipts to be confirmed in Postgres")
+    elif unsynced:
+        late.append(f"syncing {', '.join(unsynced)} to Postgres")
     if status["refinement"].get(_VECTORS, {"behind": 1})["behind"]:
-        late.append(f"embedding products ({postgres['product_embeddings']:,} distinct texts so far)")
+        done, texts = postgres["product_embeddings"], postgres["product_texts"]
+        late.append(f"embedding products: {done:,} of {texts:,} distinct texts")
     return late
 
 

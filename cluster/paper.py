@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from receipts.identity import display
@@ -42,7 +42,7 @@ def receipt_paper(answer: Mapping[str, Any]) -> Panel:
 def customer_card(answer: Mapping[str, Any]) -> Panel:
     """Return a customer's particulars and profile."""
     customer, profile = answer["customer"], answer["profile"]
-    facts = _grid()
+    facts = Table.grid("fact", "value", padding=(0, 2))
     for name in ("email_masked", "phone_masked", "city", "customer_since"):
         facts.add_row(name.removesuffix("_masked").replace("_", " "), str(customer[name]))
     if profile is None:
@@ -64,7 +64,7 @@ def search_hits(answer: Mapping[str, Any]) -> RenderableType:
     understood = (
         ", ".join(f"{part['kind']} = {part['value']}" for part in answer["understood"]) or "nothing in particular"
     )
-    hits = Table("score", "receipt", "store, when", "total", "why", box=box.SIMPLE)
+    hits = Table("score", Column("receipt", no_wrap=True), "store, when", "total", "why", box=box.SIMPLE)
     for hit in answer["hits"]:
         receipt = hit["receipt"]
         why: Sequence[str] = [match["reason"] for match in hit["matched_on"]]

@@ -6,6 +6,7 @@ SELECT
     (SELECT count(*) FROM retail.stores) AS stores,
     (SELECT count(*) FROM retail.customers) AS customers,
     (SELECT count(*) FROM retail.products) AS products,
+    (SELECT count(DISTINCT text_digest) FROM retail.products) AS product_texts,
     (SELECT count(*) FROM retail.product_embeddings) AS product_embeddings,
     (SELECT count(*) FROM retail.customer_profiles) AS customer_profiles;
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -40,8 +42,8 @@ def demo(
     shipments, _ = journey_shipments(settings, baskets, as_if_now=True)
     sent = send_all(shipments, gateway_of(settings))["receipts"]
     console.rule("[bold]3. Receipts are refined, synced and embedded", align="left")
-    with console.status("Looking") as spinner:
-        status = await_arrival(settings, lambda what: _tell(console, spinner.update, what))
+    with _progress(console) as tell:
+        status = await_arrival(settings, tell)
     console.rule("[bold]4. A rep finds one again", align="left")
     _show_found(find_again(settings))
     console.rule("[bold]5. What every stage holds", align="left")
@@ -53,12 +55,22 @@ def demo(
         raise PlatformError(f"The counts disagree: {'; '.join(wrong)}.")
 
 
-def _tell(console: Console, update: object, what: str) -> None:
-    """Move the spinner's line on a terminal; leave a line for each look where there is none (CI, a log file)."""
-    if console.is_terminal and callable(update):
-        update(what)
-    else:
-        console.print(f"  {what}", highlight=False)
+@contextmanager
+def _progress(console: Console) -> Generator[Callable[[str], None]]:
+    """Move one line on a terminal; where there is none (CI, a log file) leave a line for each change."""
+    if console.is_terminal:
+        with console.status("Looking") as spinner:
+            yield spinner.update
+        return
+    last = ""
+
+    def leave_a_line(what: str) -> None:
+        nonlocal last
+        if what != last:
+            console.print(f"  {what}", highlight=False)
+        last = what
+
+    yield leave_a_line
 
 
 def _show_found(found: Found) -> None:
