@@ -34,9 +34,12 @@ def register(app: typer.Typer) -> None:
 
 def deploy() -> None:
     """Deploy the serving applications and wait until each answers; doing it again changes only what changed."""
-    from cluster.ray_node import address, node_environment
+    from cluster.errors import PlatformError
+    from cluster.ray_node import address, is_running, node_environment
 
     settings = load_settings()
+    if not is_running(settings):  # Ray itself would wait for minutes
+        raise PlatformError(f"No Ray node answers at {address(settings)}; start one with `receipts up --only ray`.")
     os.environ.update(node_environment(settings))  # Ray reads it when it is first imported, which is below
     from cluster.deploy import deploy as deploy_applications
 
