@@ -45,6 +45,8 @@ async def drive(
     Without `rate` each connection sends its next request when it has its answer (saturation). With `rate`
     (requests/s in all) requests are due on a fixed schedule and latency counts from when each was due, so a
     stall is charged to every request it delayed (no coordinated omission; Tene, "How NOT to Measure Latency").
+    A connection that the server closed between two answers is opened again and the request sent once more, as
+    every HTTP client does with an idempotent request (RFC 9110, 9.2.2).
     """
     start = time.perf_counter()
     tickets = itertools.count()
@@ -53,32 +55,52 @@ async def drive(
 
     async def one_connection() -> None:
         nonlocal failed
-        reader, writer = await asyncio.open_connection(*address)
+        link = await _Link.open(address)
         try:
             while (now := time.perf_counter()) - start < seconds:
                 ticket = next(tickets)
                 due = now if rate is None else start + ticket / rate
                 if due > now:
                     await asyncio.sleep(due - now)
-                writer.write(requests[ticket % len(requests)])
-                good = await _read_answer(reader)
+                request = requests[ticket % len(requests)]
+                try:
+                    good = await link.ask(request)
+                except (asyncio.IncompleteReadError, ConnectionError):
+                    link.close()
+                    link = await _Link.open(address)
+                    good = await link.ask(request)
                 latencies.append((time.perf_counter() - due) * 1_000)
                 failed += not good
         finally:
-            writer.close()
+            link.close()
 
     await asyncio.gather(*(one_connection() for _ in range(connections)))
     elapsed = time.perf_counter() - start
     return Outcome(len(latencies) - failed, failed, elapsed, sorted(latencies))
 
 
-async def _read_answer(reader: asyncio.StreamReader) -> bool:
-    """Read one answer with a content-length and say whether its status is 200."""
-    head = await reader.readuntil(_HEADER_END)
-    lower = head.lower()
-    at = lower.find(_LENGTH)
-    if at < 0:
-        raise RuntimeError(f"the answer has no content-length: {head[:80]!r}")
-    length = int(lower[at + len(_LENGTH) : lower.index(b"\r\n", at)])
-    await reader.readexactly(length)
-    return head[9:12] == b"200"
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """One keep-alive connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @classmethod
+    async def open(cls, address: tuple[str, int]) -> _Link:
+        return cls(*await asyncio.open_connection(*address))
+
+    async def ask(self, request: bytes) -> bool:
+        """Send a request, read one answer with a content-length and say whether its status is 200."""
+        self.writer.write(request)
+        head = await self.reader.readuntil(_HEADER_END)
+        lower = head.lower()
+        at = lower.find(_LENGTH)
+        if at < 0:
+            raise RuntimeError(f"the answer has no content-length: {head[:80]!r}")
+        length = int(lower[at + len(_LENGTH) : lower.index(b"\r\n", at)])
+        await self.reader.readexactly(length)
+        return head[9:12] == b"200"
+
+    def close(self) -> None:
+        self.writer.close()
