@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
 
 import pytest
 import uvicorn
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import ASGIApp
@@ -19,7 +22,9 @@ from cluster import seeds
 from cluster.deploy import capabilities_of
 from configs.settings import Settings
 from gradio_ui.asgi import build_app
+from tests.gradio_ui.browsing import FLAGS, WAIT_MS, Watch
 
+PICTURES = Path(__file__).parents[2] / "docs" / "portal"
 _STARTS_WITHIN_S = 120  # the search application loads its language model first
 _STOPS_WITHIN_S = 20
 
@@ -84,3 +89,37 @@ def served(build: Callable[[], ASGIApp], port: int) -> Iterator[None]:
         server.should_exit = True
         thread.join(_STOPS_WITHIN_S)
         assert not thread.is_alive(), f"the server on port {port} does not stop"
+
+
+@pytest.fixture
+def context() -> Iterator[BrowserContext]:
+    """A browser that remembers nothing."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.fail("Chromium is missing: run `make chromium`, or `apt-get install chromium`.", pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        made = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US", color_scheme="light")
+        made.set_default_timeout(WAIT_MS)
+        expect.set_options(timeout=WAIT_MS)
+        made.grant_permissions(["clipboard-read", "clipboard-write"])
+        yield made
+        browser.close()
+
+
+@pytest.fixture
+def watch(context: BrowserContext) -> Watch:
+    return Watch(context)
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest):
+    """Keep a picture for the documentation, when asked to with --screenshots or when there is none yet."""
+
+    def keep(page: Page, name: str) -> None:
+        target = PICTURES / f"{name}.png"
+        if request.config.getoption("--screenshots", default=False) or not target.exists():
+            page.evaluate("document.fonts.ready")
+            page.screenshot(path=target, animations="disabled", caret="hide")
+
+    return keep

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, expect
 
 from configs.settings import Settings
 from receipts.identity import display
 from receipts.models import Receipt
 from tests.fixtures.retail import MILK, make_customer, make_receipt, make_store
 from tests.gradio_ui import pantry
+from tests.gradio_ui.browsing import Watch, ask, sign_in
 
-PICTURES = Path(__file__).parents[2] / "docs" / "portal"
 ASKED = "chicken from East Liberty last Tuesday"
-FLAGS = [
-    "--no-sandbox",  # the tests may run as root, where Chromium has no sandbox
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-]
-_WAIT_MS = 20_000
 PAYLOADS = [
     "<img src=x onerror=window.__ran=1>",
     "<script>window.__ran=1</script>",
@@ -45,74 +34,11 @@ PAYLOADS = [
 
 
 @pytest.fixture
-def context() -> Iterator[BrowserContext]:
-    """A browser that remembers nothing."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.fail("Chromium is missing: run `make chromium`, or `apt-get install chromium`.", pytrace=False)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        made = browser.new_context(viewport={"width": 1440, "height": 900}, locale="en-US", color_scheme="light")
-        made.set_default_timeout(_WAIT_MS)
-        expect.set_options(timeout=_WAIT_MS)
-        made.grant_permissions(["clipboard-read", "clipboard-write"])
-        yield made
-        browser.close()
-
-
-class Watch:
-    """What happens in the pages of a browser: where requests go, and what fails."""
-
-    def __init__(self, context: BrowserContext):
-        self.hosts: set[str] = set()
-        self.errors: list[str] = []
-        context.on(
-            "request", lambda request: self.hosts.add(urlsplit(request.url).hostname or urlsplit(request.url).scheme)
-        )
-        context.on("weberror", lambda error: self.errors.append(str(error.error)))
-
-
-@pytest.fixture
-def watch(context: BrowserContext) -> Watch:
-    return Watch(context)
-
-
-@pytest.fixture
 def receipts(settings: Settings, owner: psycopg.Connection) -> list[Receipt]:
     """Half a year of shopping; the first is chicken in East Liberty last Tuesday."""
     bought = pantry.shopping(datetime.now(UTC))
     pantry.stock(settings, owner, bought)
     return bought
-
-
-def sign_in(context: BrowserContext, settings: Settings, principal: str = "rep.east", path: str = "/") -> Page:
-    """Open the portal and choose whom to be on the development provider's page."""
-    page = context.new_page()
-    page.goto(f"{settings.portal.public_url}{path}")
-    assert urlsplit(page.url).port == settings.serve.port, "an unknown browser is sent to the identity provider"
-    page.click(f"button[value='{principal}']")
-    expect(page.locator("#rl-q")).to_be_focused()
-    return page
-
-
-def ask(page: Page, text: str) -> None:
-    page.fill("#rl-q", text)
-    page.keyboard.press("Enter")
-    expect(page.locator("#rl-found-box :is(.rl-results, .rl-none, .rl-message)")).to_be_visible()
-    expect(page.locator("body:not(.rl-busy)")).to_be_visible()
-
-
-@pytest.fixture
-def picture(request: pytest.FixtureRequest):
-    """Keep a picture for the documentation, when asked to with --screenshots or when there is none yet."""
-
-    def keep(page: Page, name: str) -> None:
-        target = PICTURES / f"{name}.png"
-        if request.config.getoption("--screenshots", default=False) or not target.exists():
-            page.evaluate("document.fonts.ready")
-            page.screenshot(path=target, animations="disabled", caret="hide")
-
-    return keep
 
 
 def test_a_rep_signs_in_searches_and_opens_a_receipt_by_keyboard_alone(
@@ -311,7 +237,7 @@ def test_hostile_names_in_every_field_are_shown_and_run_nothing(
     expect(page.locator(".rl-head strong")).to_have_text(PAYLOADS[0])
     expect(page.locator(".rl-customer h2")).to_contain_text(PAYLOADS[5])
     for element in page.locator("#rl-desk :is(.rl-row, .rl-person, .rl-items, .rl-head, .rl-chip)").all():
-        element.click(force=True, timeout=_WAIT_MS, trial=True)
+        element.click(force=True, trial=True)
     assert page.evaluate("window.__ran") is None
     assert page.locator("#rl-desk :is(img, iframe, script, b[onclick])").count() == 0
     assert watch.hosts == {"127.0.0.1"}
