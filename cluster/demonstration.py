@@ -11,6 +11,8 @@ from cluster.api_client import ask
 from cluster.errors import PlatformError
 from cluster.status import collect
 from configs.settings import Settings
+from data_jobs.accounts import reconcile
+from receipts.lake import lake_of
 
 REP = "rep.all"
 SENTENCES = (
@@ -96,29 +98,31 @@ def find_again(settings: Settings) -> Found:
     raise PlatformError("None of the demonstration's sentences found a receipt; see `receipts status`.")
 
 
-def stages(sent: int, acked: int, status: Mapping[str, Any]) -> dict[str, int]:
+def stages(settings: Settings, sent: int, acked: int, status: Mapping[str, Any]) -> dict[str, int]:
     """Return how many receipts each stage holds, in the order they pass through."""
-    lake, postgres = status["lake"], status["postgres"]
+    accounts, postgres = reconcile(lake_of(settings)), status["postgres"]
     return {
         "sent by tills": sent,
         "acked by the gateway": acked,
-        "Bronze": rows(lake, "bronze.receipts"),
-        "Silver": rows(lake, "silver.receipts"),
-        "Silver, quarantined": rows(lake, "silver.quarantine"),
+        "Bronze": accounts.bronze,
+        "Silver": accounts.serving,
+        "Silver, superseded by a correction": accounts.superseded,
+        "Silver, quarantined": accounts.quarantined,
+        "Bronze rows unaccounted for": accounts.unaccounted + accounts.waiting,
         "Postgres": postgres["receipts"],
         "Postgres, confirmed by Silver": postgres["receipts_refined"],
     }
 
 
 def disagreements(counts: Mapping[str, int]) -> list[str]:
-    """Say which stages disagree: Bronze = Silver + quarantined, Silver = Postgres, and nothing unacked."""
+    """Say which stages disagree: everything acked, every Bronze row accounted for, Postgres as Silver."""
     wrong: list[str] = []
     if counts["acked by the gateway"] != counts["sent by tills"]:
         wrong.append("not every receipt that was sent was acked")
     if counts["Bronze"] < counts["acked by the gateway"]:
         wrong.append("Bronze holds fewer receipts than were acked")
-    if counts["Bronze"] != counts["Silver"] + counts["Silver, quarantined"]:
-        wrong.append("Bronze is not Silver + quarantined")
+    if counts["Bronze rows unaccounted for"]:
+        wrong.append("Bronze is not Silver + superseded + quarantined")
     if not counts["Silver"] == counts["Postgres"] == counts["Postgres, confirmed by Silver"]:
         wrong.append("Postgres does not hold what Silver holds")
     return wrong

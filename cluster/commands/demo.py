@@ -47,7 +47,7 @@ def demo(
     console.rule("[bold]4. A rep finds one again", align="left")
     _show_found(find_again(settings))
     console.rule("[bold]5. What every stage holds", align="left")
-    counts = stages(sent.sent, sent.acked, status)
+    counts = stages(settings, sent.sent, sent.acked, status)
     _show_counts(counts, settings, urls(settings))
     console.print(f"Done in {time.monotonic() - began:.0f} s. Stop it with: make down", highlight=False)
     wrong = disagreements(counts)
