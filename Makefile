@@ -18,8 +18,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Setting up .venv (about two minutes the first time) ..."
 	@"$(PYTHON)" -m venv .venv
-	@$(BIN)/pip install --quiet --upgrade pip
-	@$(BIN)/pip install --quiet --progress-bar off -c constraints.txt -e ".[dev]"
+	@$(BIN)/pip install -qq --upgrade pip
+	@$(BIN)/pip install -qq -c constraints.txt -e ".[dev]"
 	@touch $@
 
 chromium:

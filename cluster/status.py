@@ -132,4 +132,4 @@ def _lag(lake: Lake, name: str, latest: dict[str, int] | None, read: int) -> dic
     if behind and latest is not None:
         oldest = min(int(commit["timestamp"]) for commit in lake.open(name).history(behind))
         lag_s = max(datetime.now(UTC).timestamp() - oldest / 1000, 0.0)
-    return {"version": read, "latest": version, "behind": behind, "lag_s": round(lag_s, 1)}
+    return {"version": read, "latest": version, "behind": behind, "lag_s": round(lag_s, 3)}
