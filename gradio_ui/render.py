@@ -26,7 +26,6 @@ EXAMPLES = (
     "card ending 4242 last week",
 )
 _ITEMS_SHOWN = 4
-_ISO_DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +189,19 @@ def ago(summary: ReceiptSummary, now: datetime) -> str:
 
 
 def chip_value(kind: str, value: str, year: int | None = None) -> str:
-    """Return what a part of the query was understood as, dates in words and everything else as it came."""
-    return _ISO_DATE.sub(lambda found: _day_in_words(found[0], year), value) if kind == "date" else value
+    """Return what a part of the query was understood as: days in words, amounts as money, ranges with a dash."""
+    if kind not in {"date", "amount"}:
+        return value
+
+    def show(end: str) -> str:
+        return f"${end.removesuffix('.00')}" if kind == "amount" else _day_in_words(end, year)
+
+    low, is_range, high = value.partition("..")
+    if not is_range:
+        return show(value)
+    if low and high:
+        return f"{show(low)} – {show(high)}"
+    return f"from {show(low)}" if low else f"up to {show(high)}"
 
 
 def calm(text: str) -> str:

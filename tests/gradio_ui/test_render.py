@@ -120,6 +120,22 @@ def test_chips_say_dates_in_words_and_carry_their_place_in_the_query():
     assert 'data-rl-drop="25,37"' in html
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"),
+    [
+        ("amount", "30.00..50.00", "$30 – $50"),
+        ("amount", "12.99", "$12.99"),
+        ("amount", "..20.00", "up to $20"),
+        ("amount", "20.00..", "from $20"),
+        ("date", "2026-11-16..2026-11-22", "Mon Nov 16 – Sun Nov 22"),
+        ("date", "2025-12-24", "Wed Dec 24, 2025"),
+        ("product", "half..half", "half..half"),
+    ],
+)
+def test_chips_say_ranges_as_people_write_them(kind, value, shown):
+    assert render.chip_value(kind, value, 2026) == shown
+
+
 def test_no_match_offers_to_drop_each_part():
     html = render.results(answer(hits=[]), "chicken last Tuesday", NOW)
     assert "No receipt matches all of that" in html
