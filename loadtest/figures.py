@@ -65,8 +65,8 @@ def show(routes: Iterable[RouteFigures], console: Console) -> None:
     """Print the figures as a table a person can read."""
     table = Table(title="Load test (times in ms)", title_justify="left", box=box.SIMPLE, pad_edge=False)
     table.add_column("route", no_wrap=True)
-    for heading in ("requests", "failed", "req/s", "p50", "p95", "p99"):
-        table.add_column(heading, justify="right")
+    for heading in ("asked", "failed", "per s", "p50", "p95", "p99"):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     for r in routes:
         failed = f"[red]{r.failures:,}[/red]" if r.failures else "0"
         times = (f"{ms:,.0f}" for ms in (r.p50_ms, r.p95_ms, r.p99_ms))

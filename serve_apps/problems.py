@@ -115,8 +115,10 @@ def _of_validation(found: Sequence[Any], kind: Kind, scope: Scope) -> Problem:
         return Problem(kind, f"{field} is not a field here.", field, accepted or "no field of this name")
     if first["type"] == "missing":
         return Problem(kind, f"{field} is missing.", field, "a value: the field is required")
-    accepted = first["msg"].removeprefix("Value error, ")
-    return Problem(kind, f"{field}: {accepted}.", field, accepted)
+    # Pydantic speaks of its parser where a date is wrong; whoever typed it wants to know how to write one.
+    is_date = first["type"].startswith("date_")
+    accepted = "a date as YYYY-MM-DD" if is_date else first["msg"].removeprefix("Value error, ")
+    return Problem(kind, f"{field} is not {accepted}." if is_date else f"{field}: {accepted}.", field, accepted)
 
 
 def _known_fields(scope: Scope, part: str, path: Sequence[str]) -> list[str]:

@@ -84,7 +84,11 @@ async def test_concurrent_callers_of_several_scopes_each_get_their_own_receipts_
         (f"/receipt/{EASTERN[0].receipt_id}?verbose=1", "verbose", "accepted: none"),
         ("/receipt/?store_id=367", "business_date", "required"),
         ("/receipt/?store_id=0&business_date=2026-11-17&register_id=3&sequence_number=1", "store_id", "greater than"),
-        ("/receipt/?store_id=1&business_date=2026-13-17&register_id=3&sequence_number=1", "business_date", "date"),
+        (
+            "/receipt/?store_id=1&business_date=2026-13-17&register_id=3&sequence_number=1",
+            "business_date",
+            "YYYY-MM-DD",
+        ),
         ("/receipt/?store_id=1&business_date=1999-01-01&register_id=3&sequence_number=1", "business_date", "2000"),
         (
             "/receipt/?store_id=1&business_date=2026-11-17&register_id=3&sequence_number=1&colour=red",
