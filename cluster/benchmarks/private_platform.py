@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cluster.errors import PlatformError
@@ -18,8 +20,11 @@ _PORT_KEYS = (
     "RECEIPTS_INGEST__PORT",
     "RECEIPTS_SERVE__PORT",
     "RECEIPTS_PORTAL__PORT",
-    "RECEIPTS_RAY__PORT",
+    "RECEIPTS_RAY__PORT",  # the last: a node takes six more behind it
 )
+_RAY_EXTRA = 6
+_LOWEST, _HIGHEST = 20_000, 24_000  # above Ray's workers, below its replicas and the kernel's ephemeral ports
+_TRIES = 100  # blocks to look at before giving up: one in thousands is taken
 
 
 @contextmanager
@@ -58,9 +63,16 @@ def _receipts(overrides: Mapping[str, str], *arguments: str) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports that are free now; held together so that they differ."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Return ports that are free now, the last of them with the six after it that a Ray node takes.
+
+    They lie below those that the kernel hands to outgoing connections: one of these may take any other port
+    between the moment it is chosen and the moment a server binds it.
+    """
+    wanted = count + _RAY_EXTRA
+    for _ in range(_TRIES):
+        first = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST - wanted)
+        with ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + wanted):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            return list(range(first, first + count))
+    raise PlatformError(f"No {wanted} consecutive ports are free between {_LOWEST} and {_HIGHEST}.")
