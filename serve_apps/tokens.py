@@ -8,6 +8,7 @@ import hashlib
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -36,8 +37,10 @@ _EXPIRED = "The access token has expired; sign in again."
 class TokenVerifier:
     """Verifies access tokens and remembers those it has verified until they expire."""
 
-    def __init__(self, auth: AuthSettings, keys: KeyRing) -> None:
+    def __init__(self, auth: AuthSettings, keys: KeyRing, clock: Callable[[], float] = time.time) -> None:
+        """Take the `clock`, in seconds since 1970, that remembered tokens expire by."""
         self.keys = keys
+        self._clock = clock
         self._issuer = auth.issuer
         self._audience = auth.audience
         self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
@@ -50,7 +53,7 @@ class TokenVerifier:
         known = self._known.get(digest)
         if known is not None:
             expires, principal = known
-            if time.time() >= expires:
+            if self._clock() >= expires:
                 raise Unauthenticated(_EXPIRED)
             return principal
         claims = self._claims(token)

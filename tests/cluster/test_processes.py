@@ -21,7 +21,7 @@ _STUBBORN = (
     "subprocess.Popen(['sleep', '600'])\n"
     "subprocess.Popen(['setsid', 'sleep', '600'])\n"
     "print('ready', flush=True)\n"
-    "time.sleep(600)\n"
+    "time.sleep(600)\n"  # the program itself: it lives until it is killed
 )
 
 

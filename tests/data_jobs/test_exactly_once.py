@@ -74,7 +74,7 @@ def wait_for_commits(lake: Lake, process: subprocess.Popen[bytes], wanted: int) 
     deadline = time.monotonic() + 120
     while commits(lake) < wanted and process.poll() is None:
         assert time.monotonic() < deadline, f"{commits(lake)} of {wanted} commits after two minutes"
-        time.sleep(0.005)
+        time.sleep(0.005)  # polls with a deadline, often enough to kill between two commits
 
 
 def check_totals(settings: Settings, owner: psycopg.Connection[Any], expected: dict[str, Receipt], bad: int) -> None:
@@ -161,4 +161,4 @@ def wait_for_count(owner: psycopg.Connection[Any], query: str, wanted: int) -> N
     deadline = time.monotonic() + 240
     while (found := owner.execute(query).fetchone()) != (wanted,):
         assert time.monotonic() < deadline, f"{found} instead of {wanted} after four minutes"
-        time.sleep(0.05)
+        time.sleep(0.05)  # polls with a deadline
