@@ -71,7 +71,8 @@ def show(routes: Iterable[RouteFigures], console: Console) -> None:
         failed = f"[red]{r.failures:,}[/red]" if r.failures else "0"
         times = (f"{ms:,.0f}" for ms in (r.p50_ms, r.p95_ms, r.p99_ms))
         table.add_row(r.route, f"{r.requests:,}", failed, f"{r.per_second:,.1f}", *times)
-    console.print(table)
+    # A narrow terminal (or CI's 80 columns) may wrap a line, but never cut a route's name.
+    console.print(table, width=max(console.width, 120), crop=False)
 
 
 def _rate(entry: Mapping[str, Any]) -> float:

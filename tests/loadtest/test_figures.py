@@ -49,3 +49,14 @@ def test_the_table_shows_every_route_and_its_failures():
     row = next(line for line in shown.getvalue().splitlines() if "/receipt/{receipt_id}" in line)
     assert "1,234" in row
     assert " 7 " in row
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_narrow_terminal_cuts_no_route_and_no_figure(width):
+    shown = io.StringIO()
+    route = "GET /customers/{customer_id}/receipts"
+    busy = entry(route, {"1234567": 123_456_789}, failures=123_456_789)
+    show(read_figures([busy]), Console(file=shown, width=width))
+    row = next(line for line in shown.getvalue().splitlines() if route in line)
+    assert row.count("123,456,789") == 2
+    assert row.count("1,234,567") == 3
