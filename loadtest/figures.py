@@ -8,7 +8,10 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+
+_WIDEST = 200  # columns: more than any route and its figures take
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,9 @@ def show(routes: Iterable[RouteFigures], console: Console) -> None:
         failed = f"[red]{r.failures:,}[/red]" if r.failures else "0"
         times = (f"{ms:,.0f}" for ms in (r.p50_ms, r.p95_ms, r.p99_ms))
         table.add_row(r.route, f"{r.requests:,}", failed, f"{r.per_second:,.1f}", *times)
-    # A narrow terminal (or CI's 80 columns) may wrap a line, but never cut a route's name.
-    console.print(table, width=max(console.width, 120), crop=False)
+    # A narrow terminal may wrap a line, but nothing cuts a route's name or a figure.
+    table.width = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
+    console.print(table, crop=False)
 
 
 def _rate(entry: Mapping[str, Any]) -> float:
