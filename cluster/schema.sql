@@ -120,6 +120,41 @@ $$;
 
 ALTER FUNCTION audit.refuse_change() OWNER TO receipts_owner;
 
+CREATE FUNCTION ingest.rotate_outbox(p_bytes bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    state ingest.outbox_state;
+    resting regclass;
+    freed bigint := 0;
+    left_over boolean;
+BEGIN
+    SELECT * INTO STRICT state FROM ingest.outbox_state;
+    resting := format('ingest.outbox_%s', 1 - state.turn)::regclass;
+    IF pg_relation_size(resting) > 0 AND state.turned_by < pg_snapshot_xmin(pg_current_snapshot()) THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s WHERE xid > %L)', resting, state.drained) INTO left_over;
+        IF NOT left_over THEN
+            BEGIN
+                PERFORM set_config('lock_timeout', '50ms', true);
+                freed := pg_total_relation_size(resting);
+                EXECUTE format('TRUNCATE %s', resting);
+            EXCEPTION WHEN lock_not_available THEN
+                freed := 0;
+            END;
+        END IF;
+    END IF;
+    IF pg_relation_size(resting) = 0
+        AND pg_relation_size(format('ingest.outbox_%s', state.turn)::regclass) > p_bytes
+    THEN
+        UPDATE ingest.outbox_state SET turn = 1 - state.turn, turned_by = pg_current_xact_id();
+    END IF;
+    RETURN freed;
+END
+$$;
+
+ALTER FUNCTION ingest.rotate_outbox(p_bytes bigint) OWNER TO receipts_owner;
+
 CREATE FUNCTION retail.name_keys(p_name_norm text) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -384,6 +419,19 @@ CREATE TABLE auth.codes (
 
 ALTER TABLE auth.codes OWNER TO receipts_owner;
 
+CREATE TABLE ingest.clients (
+    client_id text NOT NULL COLLATE pg_catalog."C",
+    secret_digest bytea NOT NULL,
+    store_ids integer[] NOT NULL,
+    all_stores boolean DEFAULT false NOT NULL,
+    note text DEFAULT ''::text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    revoked_at timestamp with time zone,
+    CONSTRAINT clients_check CHECK ((all_stores = (cardinality(store_ids) = 0)))
+);
+
+ALTER TABLE ingest.clients OWNER TO receipts_owner;
+
 CREATE TABLE ingest.corrections (
     receipt_id text NOT NULL COLLATE pg_catalog."C",
     payload_digest bytea NOT NULL,
@@ -392,30 +440,121 @@ CREATE TABLE ingest.corrections (
 
 ALTER TABLE ingest.corrections OWNER TO receipts_owner;
 
-CREATE TABLE ingest.outbox (
-    sequence bigint NOT NULL,
-    xid xid8 DEFAULT pg_current_xact_id() NOT NULL,
-    bronze_table text NOT NULL,
-    record_key text,
-    store_id integer,
-    received_at timestamp with time zone NOT NULL,
-    source text NOT NULL,
-    payload_digest bytea NOT NULL,
-    payload text NOT NULL,
-    refusal text
-)
-WITH (autovacuum_vacuum_scale_factor='0.0', autovacuum_vacuum_threshold='10000');
+CREATE TABLE ingest.desk_orders (
+    order_id bigint NOT NULL,
+    quarantine_id bigint NOT NULL,
+    action text NOT NULL,
+    payload text,
+    ordered_by text NOT NULL,
+    ordered_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    done_at timestamp with time zone,
+    outcome text,
+    CONSTRAINT desk_orders_action_check CHECK ((action = ANY (ARRAY['replay'::text, 'fix'::text, 'dismiss'::text]))),
+    CONSTRAINT desk_orders_check CHECK ((((action = 'fix'::text) = (payload IS NOT NULL)) OR (done_at IS NOT NULL)))
+);
 
-ALTER TABLE ingest.outbox OWNER TO receipts_owner;
+ALTER TABLE ingest.desk_orders OWNER TO receipts_owner;
 
-ALTER TABLE ingest.outbox ALTER COLUMN sequence ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME ingest.outbox_sequence_seq
+ALTER TABLE ingest.desk_orders ALTER COLUMN order_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME ingest.desk_orders_order_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE SEQUENCE ingest.gateway_numbers
+    AS integer
+    START WITH 0
+    INCREMENT BY 1
+    MINVALUE 0
+    MAXVALUE 1023
+    CACHE 1
+    CYCLE;
+
+ALTER SEQUENCE ingest.gateway_numbers OWNER TO receipts_owner;
+
+CREATE TABLE ingest.import_refusals (
+    content_digest bytea NOT NULL,
+    "position" bigint NOT NULL,
+    reason text NOT NULL
+);
+
+ALTER TABLE ingest.import_refusals OWNER TO receipts_owner;
+
+CREATE TABLE ingest.imports (
+    content_digest bytea NOT NULL,
+    format text NOT NULL,
+    file_name text NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    finished_at timestamp with time zone,
+    records bigint DEFAULT 0 NOT NULL,
+    new bigint DEFAULT 0 NOT NULL,
+    known bigint DEFAULT 0 NOT NULL,
+    refused bigint DEFAULT 0 NOT NULL
+);
+
+ALTER TABLE ingest.imports OWNER TO receipts_owner;
+
+CREATE TABLE ingest.outbox (
+    turn smallint NOT NULL,
+    sequence bigint CONSTRAINT outbox_sequence_not_null1 NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() CONSTRAINT outbox_xid_not_null1 NOT NULL,
+    bronze_table text CONSTRAINT outbox_bronze_table_not_null1 NOT NULL,
+    record_key text,
+    store_id integer,
+    received_at timestamp with time zone CONSTRAINT outbox_received_at_not_null1 NOT NULL,
+    source text CONSTRAINT outbox_source_not_null1 NOT NULL,
+    payload_digest bytea CONSTRAINT outbox_payload_digest_not_null1 NOT NULL,
+    payload text CONSTRAINT outbox_payload_not_null1 NOT NULL,
+    refusal text
+)
+PARTITION BY LIST (turn);
+
+ALTER TABLE ingest.outbox OWNER TO receipts_owner;
+
+CREATE TABLE ingest.outbox_0 (
+    turn smallint CONSTRAINT outbox_turn_not_null NOT NULL,
+    sequence bigint CONSTRAINT outbox_sequence_not_null1 NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() CONSTRAINT outbox_xid_not_null1 NOT NULL,
+    bronze_table text CONSTRAINT outbox_bronze_table_not_null1 NOT NULL,
+    record_key text,
+    store_id integer,
+    received_at timestamp with time zone CONSTRAINT outbox_received_at_not_null1 NOT NULL,
+    source text CONSTRAINT outbox_source_not_null1 NOT NULL,
+    payload_digest bytea CONSTRAINT outbox_payload_digest_not_null1 NOT NULL,
+    payload text CONSTRAINT outbox_payload_not_null1 NOT NULL,
+    refusal text
+);
+
+ALTER TABLE ingest.outbox_0 OWNER TO receipts_owner;
+
+CREATE TABLE ingest.outbox_1 (
+    turn smallint CONSTRAINT outbox_turn_not_null NOT NULL,
+    sequence bigint CONSTRAINT outbox_sequence_not_null1 NOT NULL,
+    xid xid8 DEFAULT pg_current_xact_id() CONSTRAINT outbox_xid_not_null1 NOT NULL,
+    bronze_table text CONSTRAINT outbox_bronze_table_not_null1 NOT NULL,
+    record_key text,
+    store_id integer,
+    received_at timestamp with time zone CONSTRAINT outbox_received_at_not_null1 NOT NULL,
+    source text CONSTRAINT outbox_source_not_null1 NOT NULL,
+    payload_digest bytea CONSTRAINT outbox_payload_digest_not_null1 NOT NULL,
+    payload text CONSTRAINT outbox_payload_not_null1 NOT NULL,
+    refusal text
+);
+
+ALTER TABLE ingest.outbox_1 OWNER TO receipts_owner;
+
+CREATE TABLE ingest.outbox_state (
+    singleton boolean DEFAULT true NOT NULL,
+    turn smallint DEFAULT 0 NOT NULL,
+    turned_by xid8 DEFAULT '0'::xid8 NOT NULL,
+    drained xid8 DEFAULT '0'::xid8 NOT NULL,
+    CONSTRAINT outbox_state_singleton_check CHECK (singleton)
+);
+
+ALTER TABLE ingest.outbox_state OWNER TO receipts_owner;
 
 CREATE TABLE ingest.quarantine (
     quarantine_id bigint NOT NULL,
@@ -427,7 +566,10 @@ CREATE TABLE ingest.quarantine (
     payload_digest bytea NOT NULL,
     state text DEFAULT 'held'::text NOT NULL,
     replayed_at timestamp with time zone,
-    CONSTRAINT quarantine_state_check CHECK ((state = ANY (ARRAY['held'::text, 'replayed'::text])))
+    kind text DEFAULT 'malformed'::text NOT NULL,
+    missing_store_id integer,
+    accepted_key text,
+    CONSTRAINT quarantine_state_check CHECK ((state = ANY (ARRAY['held'::text, 'replayed'::text, 'fixed'::text, 'dismissed'::text])))
 );
 
 ALTER TABLE ingest.quarantine OWNER TO receipts_owner;
@@ -440,6 +582,14 @@ ALTER TABLE ingest.quarantine ALTER COLUMN quarantine_id ADD GENERATED ALWAYS AS
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE ingest.settled (
+    bronze_table text NOT NULL,
+    version bigint NOT NULL,
+    settled_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ingest.settled OWNER TO receipts_owner;
 
 CREATE TABLE portal.sessions (
     cookie_digest bytea NOT NULL,
@@ -581,6 +731,10 @@ ALTER TABLE sync.watermarks OWNER TO receipts_owner;
 
 ALTER TABLE ONLY audit.events ATTACH PARTITION audit.events_other DEFAULT;
 
+ALTER TABLE ONLY ingest.outbox ATTACH PARTITION ingest.outbox_0 FOR VALUES IN ('0');
+
+ALTER TABLE ONLY ingest.outbox ATTACH PARTITION ingest.outbox_1 FOR VALUES IN ('1');
+
 ALTER TABLE ONLY access.principals
     ADD CONSTRAINT principals_pkey PRIMARY KEY (principal_id);
 
@@ -602,17 +756,32 @@ ALTER TABLE ONLY audit.events_other
 ALTER TABLE ONLY auth.codes
     ADD CONSTRAINT codes_pkey PRIMARY KEY (code_digest);
 
+ALTER TABLE ONLY ingest.clients
+    ADD CONSTRAINT clients_pkey PRIMARY KEY (client_id);
+
 ALTER TABLE ONLY ingest.corrections
     ADD CONSTRAINT corrections_pkey PRIMARY KEY (receipt_id, payload_digest);
 
-ALTER TABLE ONLY ingest.outbox
-    ADD CONSTRAINT outbox_pkey PRIMARY KEY (sequence);
+ALTER TABLE ONLY ingest.desk_orders
+    ADD CONSTRAINT desk_orders_pkey PRIMARY KEY (order_id);
+
+ALTER TABLE ONLY ingest.import_refusals
+    ADD CONSTRAINT import_refusals_pkey PRIMARY KEY (content_digest, "position");
+
+ALTER TABLE ONLY ingest.imports
+    ADD CONSTRAINT imports_pkey PRIMARY KEY (content_digest);
+
+ALTER TABLE ONLY ingest.outbox_state
+    ADD CONSTRAINT outbox_state_pkey PRIMARY KEY (singleton);
 
 ALTER TABLE ONLY ingest.quarantine
     ADD CONSTRAINT quarantine_bronze_table_payload_digest_key UNIQUE (bronze_table, payload_digest);
 
 ALTER TABLE ONLY ingest.quarantine
     ADD CONSTRAINT quarantine_pkey PRIMARY KEY (quarantine_id);
+
+ALTER TABLE ONLY ingest.settled
+    ADD CONSTRAINT settled_pkey PRIMARY KEY (bronze_table);
 
 ALTER TABLE ONLY portal.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (cookie_digest);
@@ -657,7 +826,17 @@ CREATE INDEX events_other_principal_id_occurred_at_idx ON audit.events_other USI
 
 CREATE INDEX codes_by_expiry ON auth.codes USING btree (expires_at);
 
-CREATE INDEX outbox_by_xid ON ingest.outbox USING btree (xid, sequence);
+CREATE INDEX desk_orders_waiting ON ingest.desk_orders USING btree (order_id) WHERE (done_at IS NULL);
+
+CREATE INDEX outbox_by_xid ON ONLY ingest.outbox USING btree (xid);
+
+CREATE INDEX outbox_0_xid_idx ON ingest.outbox_0 USING btree (xid);
+
+CREATE INDEX outbox_1_xid_idx ON ingest.outbox_1 USING btree (xid);
+
+CREATE INDEX quarantine_by_missing_store ON ingest.quarantine USING btree (missing_store_id) WHERE ((state = 'held'::text) AND (missing_store_id IS NOT NULL));
+
+CREATE INDEX quarantine_held ON ingest.quarantine USING btree (quarantine_id) WHERE (state = 'held'::text);
 
 CREATE INDEX sessions_by_expiry ON portal.sessions USING btree (expires_at);
 
@@ -695,11 +874,21 @@ ALTER INDEX audit.events_pkey ATTACH PARTITION audit.events_other_pkey;
 
 ALTER INDEX audit.events_by_principal ATTACH PARTITION audit.events_other_principal_id_occurred_at_idx;
 
+ALTER INDEX ingest.outbox_by_xid ATTACH PARTITION ingest.outbox_0_xid_idx;
+
+ALTER INDEX ingest.outbox_by_xid ATTACH PARTITION ingest.outbox_1_xid_idx;
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON audit.events FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.events FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.events_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+ALTER TABLE ONLY ingest.desk_orders
+    ADD CONSTRAINT desk_orders_quarantine_id_fkey FOREIGN KEY (quarantine_id) REFERENCES ingest.quarantine(quarantine_id);
+
+ALTER TABLE ONLY ingest.import_refusals
+    ADD CONSTRAINT import_refusals_content_digest_fkey FOREIGN KEY (content_digest) REFERENCES ingest.imports(content_digest) ON DELETE CASCADE;
 
 ALTER TABLE ONLY retail.customer_contacts
     ADD CONSTRAINT customer_contacts_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES retail.customers(customer_id) ON DELETE CASCADE;
@@ -739,6 +928,7 @@ GRANT USAGE ON SCHEMA auth TO receipts_auth;
 
 GRANT USAGE ON SCHEMA ingest TO receipts_ingest;
 GRANT USAGE ON SCHEMA ingest TO receipts_pipeline;
+GRANT USAGE ON SCHEMA ingest TO receipts_api;
 
 GRANT USAGE ON SCHEMA portal TO receipts_portal;
 
@@ -765,6 +955,9 @@ GRANT ALL ON FUNCTION access.open_scope(p_principal_id text) TO receipts_auth;
 REVOKE ALL ON FUNCTION audit.make_partitions(p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.make_partitions(p_today date) TO receipts_pipeline;
 
+REVOKE ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) TO receipts_ingest;
+
 REVOKE ALL ON FUNCTION search.search_customers(p_words text[], p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION search.search_customers(p_words text[], p_most integer) TO receipts_api;
 
@@ -782,13 +975,35 @@ GRANT INSERT ON TABLE audit.events TO receipts_auth;
 
 GRANT SELECT,INSERT,DELETE ON TABLE auth.codes TO receipts_auth;
 
+GRANT SELECT ON TABLE ingest.clients TO receipts_ingest;
+
 GRANT SELECT,INSERT ON TABLE ingest.corrections TO receipts_ingest;
+
+GRANT SELECT,UPDATE ON TABLE ingest.desk_orders TO receipts_ingest;
+GRANT SELECT,INSERT ON TABLE ingest.desk_orders TO receipts_api;
+
+GRANT USAGE ON SEQUENCE ingest.gateway_numbers TO receipts_ingest;
+
+GRANT SELECT,INSERT ON TABLE ingest.import_refusals TO receipts_ingest;
+GRANT SELECT ON TABLE ingest.import_refusals TO receipts_pipeline;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE ingest.imports TO receipts_ingest;
+GRANT SELECT ON TABLE ingest.imports TO receipts_pipeline;
 
 GRANT SELECT,INSERT,DELETE ON TABLE ingest.outbox TO receipts_ingest;
 GRANT SELECT ON TABLE ingest.outbox TO receipts_pipeline;
 
+GRANT SELECT ON TABLE ingest.outbox_state TO receipts_ingest;
+GRANT SELECT ON TABLE ingest.outbox_state TO receipts_pipeline;
+
+GRANT UPDATE(drained) ON TABLE ingest.outbox_state TO receipts_ingest;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE ingest.quarantine TO receipts_ingest;
 GRANT SELECT ON TABLE ingest.quarantine TO receipts_pipeline;
+GRANT SELECT ON TABLE ingest.quarantine TO receipts_api;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE ingest.settled TO receipts_ingest;
+GRANT SELECT ON TABLE ingest.settled TO receipts_pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.sessions TO receipts_portal;
 

@@ -13,9 +13,9 @@ SELECT
 -- name: measure_ingest
 -- What waits for Bronze and for how long, and what was refused.
 SELECT
-    (SELECT count(*) FROM ingest.outbox) AS outbox,
-    (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8 FROM ingest.outbox)
-        AS outbox_oldest_s,
+    (SELECT count(*) FROM ingest.outbox WHERE xid > (SELECT drained FROM ingest.outbox_state)) AS outbox,
+    (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(received_at)), 0)::float8
+     FROM ingest.outbox WHERE xid > (SELECT drained FROM ingest.outbox_state)) AS outbox_oldest_s,
     (SELECT count(*) FROM ingest.quarantine WHERE state = 'held') AS quarantine_held,
     (SELECT count(*) FROM ingest.quarantine WHERE state = 'replayed') AS quarantine_replayed;
 

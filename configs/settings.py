@@ -50,12 +50,27 @@ class IngestSettings(Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=50061, ge=1024, le=65535)
+    gateways: int = Field(default=1, ge=1, le=64)  # gateway processes a node, behind one port
+    tls_certificate: Path | None = None  # PEM, with its chain; `receipts certificates` makes one
+    tls_key: Path | None = None
+    token_port: int = Field(default=50062, ge=1024, le=65535)  # /oidc/v1/token, with the certificate of the gateway
+    token_key: SecretStr | None = None  # signs the tills' tokens; the embedded platform's is in state_dir/secrets.json
+    token_s: int = Field(default=3_600, ge=60, le=3_600)
+    require_token: bool = True  # false only where nobody but this machine reaches the gateway
+    metrics_port: int = Field(default=50063, ge=1024, le=65535)  # Prometheus; gateway n of a node at +n, loopback only
+    drainer_metrics_port: int = Field(default=50060, ge=1024, le=65535)
     flush_ms: float = Field(default=2.0, ge=0, le=1_000)
     batch_records: int = Field(default=512, ge=1, le=10_000)
     max_record_bytes: int = Field(default=1_048_576, ge=1_024)
     max_unacked_records: int = Field(default=20_000, ge=1)  # per stream; beyond it the gateway stops reading
+    max_unacked_bytes: int = Field(default=32 * 1024 * 1024, ge=1_024)  # as above
+    max_streams: int = Field(default=2_000, ge=1)  # a gateway; beyond it a till is sent to another one
+    direct_flush_ms: float = Field(default=200.0, ge=1)  # how long records are gathered for Bronze without Postgres
+    recall_hours: float = Field(default=24.0, gt=0)  # how far back repeats are known without Postgres
     drain_interval_s: float = Field(default=1.0, gt=0)
     drain_records: int = Field(default=20_000, ge=1)  # most records in one Bronze commit
+    outbox_bytes: int = Field(default=64 * 1024 * 1024, ge=8_192)  # an outbox partition beyond it is rotated
+    spool_bytes: int = Field(default=2 * 1024**3, ge=1_048_576)  # most that a till keeps on its disk
 
 
 class PipelineSettings(Section):
@@ -138,6 +153,15 @@ class Settings(Section):
                 raise ValueError(_refused("development_provider", f"true in the environment {self.environment}"))
             if not is_loopback(self.serve.host):
                 raise ValueError(_refused("development_provider", f"true while serve.host is {self.serve.host}"))
+        if (self.ingest.tls_certificate is None) != (self.ingest.tls_key is None):
+            raise ValueError(
+                f"{PREFIX}INGEST__TLS_CERTIFICATE and {PREFIX}INGEST__TLS_KEY are set together or not at all."
+            )
+        if not self.ingest.require_token and not is_loopback(self.ingest.host):
+            raise ValueError(
+                f"{PREFIX}INGEST__REQUIRE_TOKEN is false while ingest.host is {self.ingest.host}; "
+                "only a gateway on loopback may take records from anyone."
+            )
         if self.environment != EMBEDDED:
             if self.database.dsn is None:
                 raise ValueError(f"{PREFIX}DATABASE__DSN is not set, and {self.environment} has no embedded database.")

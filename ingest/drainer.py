@@ -87,7 +87,8 @@ def _drain_all(connection: Connection, settings: Settings, stop: threading.Event
             break
         for (name,) in connection.execute(_SQL["list_tables"], {"last": last}).fetchall():
             moved += _append(connection, lake, name, f"outbox:{lineage}", last)
-        connection.execute(_SQL["remove_window"], {"last": last})
+        connection.execute(_SQL["record_drained"], {"last": last})
+    _one(connection, "rotate_outbox", bytes=settings.ingest.outbox_bytes)
     return moved
 
 

@@ -14,7 +14,7 @@ SELECT system_identifier::text FROM pg_control_system();
 WITH ahead AS (
     SELECT xid
     FROM ingest.outbox
-    WHERE xid < pg_snapshot_xmin(pg_current_snapshot())
+    WHERE xid > (SELECT drained FROM ingest.outbox_state) AND xid < pg_snapshot_xmin(pg_current_snapshot())
     ORDER BY xid
     LIMIT %(limit)s + 1
 ), newest AS (
@@ -28,7 +28,10 @@ FROM newest;
 
 -- name: list_tables
 -- The Bronze tables with rows in a window: stores before receipts, so that refinement never meets one without the other.
-SELECT DISTINCT bronze_table FROM ingest.outbox WHERE xid <= %(last)s::text::xid8 ORDER BY bronze_table DESC;
+SELECT DISTINCT bronze_table
+FROM ingest.outbox
+WHERE xid > (SELECT drained FROM ingest.outbox_state) AND xid <= %(last)s::text::xid8
+ORDER BY bronze_table DESC;
 
 -- name: list_rows
 -- The rows of a Bronze table in a window, after the transaction it has already.
@@ -37,6 +40,10 @@ FROM ingest.outbox
 WHERE bronze_table = %(bronze_table)s AND xid > %(after)s::text::xid8 AND xid <= %(last)s::text::xid8
 ORDER BY sequence;
 
--- name: remove_window
--- Free what Bronze holds.
-DELETE FROM ingest.outbox WHERE xid <= %(last)s::text::xid8;
+-- name: record_drained
+-- Note that Bronze holds everything up to a transaction.
+UPDATE ingest.outbox_state SET drained = %(last)s::text::xid8;
+
+-- name: rotate_outbox
+-- Give the space of drained rows back when there is enough of it; answers how many bytes that were.
+SELECT ingest.rotate_outbox(%(bytes)s);

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from configs.settings import Settings
-from ingest.recording import Connection, list_stores, record_group
+from ingest.recording import Connection, list_stores, next_numbering, record_group
 from ingest.records import Incoming
 from ingest.validation import Origin, Parsed, parse, place
 from receipts.database import DatabaseRole, conninfo
@@ -81,7 +81,8 @@ async def _replay_one(connection: Connection, quarantine_id: int, settings: Sett
 
 async def _store(connection: Connection, quarantine_id: int, record: Incoming) -> Replay:
     if record.bronze.refusal is None:
-        await record_group(connection, [record])
+        numbering = await next_numbering(connection)
+        await record_group(connection, numbering.number([record]))
         await connection.execute(_SQL["mark_replayed"], {"quarantine_id": quarantine_id})
     return Replay(quarantine_id, record.bronze.refusal)
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
+from ingest.numbering import Numbering
 from ingest.records import CustomerRow, Identity, Incoming, ReceiptRow, StorePlace, StoreRow
 from receipts.sql import load_sql
 
@@ -24,7 +25,7 @@ class Written(NamedTuple):
 async def record_group(connection: Connection, group: Iterable[Incoming]) -> Written:
     """Write a group in the connection's transaction; what was received before changes nothing.
 
-    The outbox gets one row for each new payload, in the order of the group.
+    The outbox gets one row for each new payload. The records are numbered (ingest/numbering.py).
     """
     first: dict[Identity, Incoming] = {}
     for record in group:
@@ -38,6 +39,14 @@ async def record_group(connection: Connection, group: Iterable[Incoming]) -> Wri
     if new:
         await connection.execute(SQL["record_outbox"], _columns(new))
     return Written(len(new), sum(row.refusal is not None for row in new))
+
+
+async def next_numbering(connection: Connection) -> Numbering:
+    """Return a numbering of records that no other running process has."""
+    row = await (await connection.execute(SQL["next_gateway_number"])).fetchone()
+    if row is None:
+        raise RuntimeError("a sequence always has a next value")
+    return Numbering(row[0])
 
 
 async def list_stores(connection: Connection) -> dict[int, StorePlace]:

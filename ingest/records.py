@@ -70,7 +70,7 @@ class ReceiptRow(NamedTuple):
 
 
 class OutboxRow(NamedTuple):
-    """The columns of `record_outbox`: one Bronze row, but for its sequence."""
+    """The columns of `record_outbox`: one Bronze row. `sequence` is 0 until ingest/numbering.py has given it one."""
 
     bronze_table: str
     record_key: str | None
@@ -80,6 +80,7 @@ class OutboxRow(NamedTuple):
     payload_digest: bytes
     payload: str
     refusal: str | None
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

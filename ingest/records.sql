@@ -112,15 +112,19 @@ RETURNING bronze_table, payload_digest;
 
 -- name: record_outbox
 -- Queue payloads for Bronze in the order they were received.
-INSERT INTO ingest.outbox (bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal)
-SELECT bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal
-FROM unnest(
+INSERT INTO ingest.outbox
+    (turn, sequence, bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal)
+SELECT o.turn, s.sequence, bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal
+FROM ingest.outbox_state o, unnest(
     %(bronze_table)s::text[], %(record_key)s::text[], %(store_id)s::integer[], %(received_at)s::timestamptz[],
-    %(source)s::text[], %(payload_digest)b::bytea[], %(payload)b::text[], %(refusal)s::text[]
-) WITH ORDINALITY AS s (
-    bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal, position
-)
-ORDER BY position;
+    %(source)s::text[], %(payload_digest)b::bytea[], %(payload)b::text[], %(refusal)s::text[], %(sequence)s::bigint[]
+) AS s (
+    bronze_table, record_key, store_id, received_at, source, payload_digest, payload, refusal, sequence
+);
+
+-- name: next_gateway_number
+-- A number that no other gateway that runs now has.
+SELECT nextval('ingest.gateway_numbers')::integer;
 
 -- name: list_stores
 -- The region and time zone of every store.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +14,8 @@ import psycopg
 from configs.settings import IngestSettings
 from ingest.backoff import delays
 from ingest.link import Link
-from ingest.recording import record_group
+from ingest.numbering import GATEWAYS, Numbering
+from ingest.recording import next_numbering, record_group
 from ingest.records import Incoming, StorePlace, StoreRow
 from ingest.store_directory import StoreDirectory
 from ingest.validation import Origin, refuse
@@ -54,6 +56,7 @@ class Writer:
         self._queue: asyncio.Queue[Submission] = asyncio.Queue()
         self._queued_records = 0
         self._ready: bool | None = None  # not known yet
+        self._numbering = Numbering(secrets.randbelow(GATEWAYS))  # until Postgres gives it a number of its own
 
     @property
     def ready(self) -> bool:
@@ -70,7 +73,7 @@ class Writer:
         await self._connect()
         while True:
             group = await self._next_group()
-            await self._write([record for submission in group for record in submission.records])
+            await self._write(self._numbering.number(record for submission in group for record in submission.records))
             for submission in group:
                 submission.on_durable()
                 self._queue.task_done()
@@ -125,12 +128,14 @@ class Writer:
     async def _connect(self) -> None:
         for delay in delays(0.05, 1.0):
             try:
-                async with self._link.transaction():
-                    await self._say(ready=True)
-                    return
+                async with self._link.transaction() as connection:
+                    self._numbering = await next_numbering(connection)
             except psycopg.Error as error:
                 await self._say(ready=False, problem=error)
                 await asyncio.sleep(delay)
+            else:
+                await self._say(ready=True)
+                return
 
     async def _say(self, *, ready: bool, problem: psycopg.Error | None = None) -> None:
         """Tell and log a change; while Postgres stays away nothing is repeated."""

@@ -18,6 +18,9 @@ from configs.settings import Settings, load_settings
 _PORT_KEYS = (
     "RECEIPTS_DATABASE__EMBEDDED_PORT",
     "RECEIPTS_INGEST__PORT",
+    "RECEIPTS_INGEST__TOKEN_PORT",
+    "RECEIPTS_INGEST__DRAINER_METRICS_PORT",
+    "RECEIPTS_INGEST__METRICS_PORT",
     "RECEIPTS_SERVE__PORT",
     "RECEIPTS_PORTAL__PORT",
     "RECEIPTS_RAY__PORT",  # the last: a node takes six more behind it

@@ -11,7 +11,9 @@ from configs.settings import SettingsError
 from receipts.errors import ReceiptsError
 
 # Order is the order of `receipts --help`. Heavy libraries are imported inside the commands, never by these modules.
-_FAMILIES = ("platform", "demo", "ingest", "sources", "pipeline", "serving", "portal", "load", "bench")
+_FAMILIES = (
+    "platform", "demo", "ingest", "stream", "quarantine", "sources", "pipeline", "serving", "portal", "load", "bench",
+)  # fmt: skip
 
 app = typer.Typer(
     name="receipts",

@@ -25,8 +25,8 @@ def test_an_empty_platform_has_counts_of_zero_and_no_tables(settings: Settings):
 
 def test_what_waits_and_what_was_refused_is_counted(settings: Settings, owner):
     owner.execute(
-        "INSERT INTO ingest.outbox (bronze_table, received_at, source, payload_digest, payload)"
-        " VALUES ('bronze.receipts', clock_timestamp() - interval '90 s', 'test', '\\x00', '{}')"
+        "INSERT INTO ingest.outbox (turn, sequence, bronze_table, received_at, source, payload_digest, payload)"
+        " VALUES (0, 1, 'bronze.receipts', clock_timestamp() - interval '90 s', 'test', '\\x00', '{}')"
     )
     owner.execute(
         "INSERT INTO ingest.quarantine (bronze_table, received_at, source, reason, payload, payload_digest)"
