@@ -15,7 +15,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.records = Counter(
             "receipts_ingest_records",
-            "Records made durable, by Bronze table, by the way they took (outbox, direct) and what became of them (new, "
+            "Records made durable, by Bronze table, way (outbox, direct) and what became of them (new, "
             "known, refused).",
             ("table", "way", "outcome"),
             registry=self.registry,
