@@ -145,7 +145,7 @@ def _stop_deploying(settings: Settings) -> None:
 
 PARTS = (
     Part("postgres", "PostgreSQL", _start_postgres, health.postgres_is_healthy, postgres.stop),
-    _process("gateway", "gateway for tills", ("ingest", "gateway"), health.gateway_is_healthy),
+    _process("gateway", "gateways for tills", ("ingest", "gateways"), health.gateway_is_healthy),
     _process("drainer", "drainer to Bronze", ("ingest", "drain")),
     Part(ray_node.NAME, "Ray", ray_node.start, ray_node.is_running, ray_node.stop),
     Part("serve", "Serve applications", _deploy, _serves, _stop_deploying, needs=("ray",)),

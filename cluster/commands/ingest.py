@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from cluster.commands import gateways
 from cluster.commands.output import log_to_stderr
 from configs.settings import load_settings
 
@@ -21,14 +22,21 @@ def register(app: typer.Typer) -> None:
     app.add_typer(_ingest, name="ingest")
 
 
+gateways.add_to(_ingest)
+
+
 @_ingest.command()
-def gateway() -> None:
-    """Take records from tills until SIGTERM."""
+def gateway(
+    slot: Annotated[int, typer.Option(min=0, max=127, help="Its number on this node.")] = 0,
+    lifeline: Annotated[int | None, typer.Option(hidden=True, help="The fleet's socket, inherited.")] = None,
+) -> None:
+    """Take records from tills until SIGTERM: one gateway, by itself."""
+    from ingest.lifeline import Lifeline
     from ingest.server import serve
 
     settings = load_settings()
     log_to_stderr(settings.log_level)
-    asyncio.run(serve(settings))
+    asyncio.run(serve(settings, slot, None if lifeline is None else Lifeline(lifeline)))
 
 
 @_ingest.command()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
@@ -13,7 +11,8 @@ import orjson
 import typer
 from rich.console import Console
 
-from configs.settings import CONFIG_FILE_KEY, load_settings
+from cluster.commands.joining import config_file, ray_address
+from configs.settings import load_settings
 from receipts.identity import parse_receipt_id
 
 if TYPE_CHECKING:
@@ -34,16 +33,10 @@ def register(app: typer.Typer) -> None:
 
 def deploy() -> None:
     """Deploy the serving applications and wait until each answers; doing it again changes only what changed."""
-    from cluster.errors import PlatformError
-    from cluster.ray_node import address, is_running, node_environment
-
     settings = load_settings()
-    if not is_running(settings):  # Ray itself would wait for minutes
-        raise PlatformError(f"No Ray node answers at {address(settings)}; start one with `receipts up --only ray`.")
-    os.environ.update(node_environment(settings))  # Ray reads it when it is first imported, which is below
+    address = ray_address(settings)  # before Ray is first imported, which is below
     from cluster.deploy import deploy as deploy_applications
 
-    own = os.environ.get(CONFIG_FILE_KEY)
     console = Console(stderr=True)
     seen: dict[str, str] = {}
 
@@ -53,7 +46,7 @@ def deploy() -> None:
                 console.print(f"  {name}: {state.lower().replace('_', ' ')}", highlight=False)
         seen.update(states)
 
-    deploy_applications(settings, address(settings), config_file=Path(own) if own else None, on_progress=report)
+    deploy_applications(settings, address, config_file=config_file(), on_progress=report)
     console.print(f"  the API answers at http://{settings.serve.host}:{settings.serve.port}", highlight=False)
 
 

@@ -1,0 +1,128 @@
+"""A fleet of gateways: always enough that serve, whoever dies, and none left behind."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from cluster.fleet import Fleet
+
+_DEADLINE_S = 60
+# Speaks the fleet's language and nothing else: says that it serves, ends when the lifeline does.
+_WORKER = """
+import os, signal, sys
+fd = int(sys.argv[1])
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+if sys.argv[2] == "fail": sys.exit(3)
+os.write(fd, b"R")
+while os.read(fd, 1): pass
+"""
+# A fleet in a process of its own, so that it can be killed.
+_FLEET = """
+import sys, threading
+from pathlib import Path
+from cluster.fleet import Fleet
+worker = sys.argv[2]
+Fleet(2, lambda slot, fd: [sys.executable, "-c", worker, str(fd), "serve"], Path(sys.argv[1])).run(threading.Event())
+"""
+
+
+class Running:
+    """A fleet in a thread of the test."""
+
+    def __init__(self, folder: Path, size: int):
+        self.file = folder / "fleet.json"
+        self.behaviour = "serve"
+        self.attempts = 0
+        self.fleet = Fleet(size, self._command, self.file)
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.fleet.run, args=(self.stop,))
+        self.thread.start()
+
+    def _command(self, slot, fd):
+        self.attempts += 1
+        return [sys.executable, "-c", _WORKER, str(fd), self.behaviour]
+
+    def told(self):
+        return json.loads(self.file.read_text()) if self.file.is_file() else {"gateways": [], "rolls": 0}
+
+    def serving(self):
+        return {one["pid"] for one in self.told()["gateways"] if one["state"] == "serving"}
+
+    def end(self):
+        self.stop.set()
+        self.thread.join(_DEADLINE_S)
+        assert not self.thread.is_alive()
+
+
+def until(condition):
+    deadline = time.monotonic() + _DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def fleet(tmp_path):
+    running = Running(tmp_path, size=2)
+    until(lambda: len(running.serving()) == 2)
+    yield running
+    running.end()
+
+
+def test_as_many_serve_as_are_wanted_each_in_a_slot_of_its_own(fleet):
+    assert sorted(one["slot"] for one in fleet.told()["gateways"]) == [0, 1]
+
+
+def test_one_that_is_killed_is_replaced(fleet):
+    before = fleet.serving()
+    os.kill(min(before), signal.SIGKILL)
+    until(lambda: len(fleet.serving()) == 2 and fleet.serving() != before)
+    assert max(before) in fleet.serving()
+
+
+def test_a_roll_replaces_every_one_and_there_are_always_enough(fleet):
+    before, fewest = fleet.serving(), 2
+    fleet.fleet.roll()
+    deadline = time.monotonic() + _DEADLINE_S
+    while fleet.told()["rolls"] == 0:
+        fewest = min(fewest, len(fleet.serving()))
+        assert time.monotonic() < deadline
+    assert fewest == 2
+    until(lambda: len(fleet.told()["gateways"]) == 2)
+    assert not fleet.serving() & before
+
+
+def test_a_roll_to_a_version_that_does_not_start_keeps_the_old_ones_serving(fleet):
+    before = fleet.serving()
+    fleet.behaviour = "fail"
+    fleet.fleet.roll()
+    until(lambda: fleet.attempts >= 5)  # two that serve and three that failed
+    assert fleet.serving() == before
+    fleet.behaviour = "serve"
+    until(lambda: fleet.told()["rolls"] == 1)
+
+
+def test_stopping_leaves_no_process_and_no_file(tmp_path):
+    running = Running(tmp_path, size=3)
+    until(lambda: len(running.serving()) == 3)
+    pids = running.serving()
+    running.end()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+    assert not running.file.exists()
+
+
+def test_gateways_end_when_their_fleet_is_killed(tmp_path):
+    file = tmp_path / "fleet.json"
+    with psutil.Popen([sys.executable, "-c", _FLEET, str(file), _WORKER]) as fleet:
+        until(lambda: file.is_file() and file.read_text().count("serving") == 2)
+        members = fleet.children()
+        assert len(members) == 2
+        fleet.kill()
+    until(lambda: not any(member.is_running() and member.status() != "zombie" for member in members))
