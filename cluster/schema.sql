@@ -477,7 +477,9 @@ ALTER SEQUENCE ingest.gateway_numbers OWNER TO receipts_owner;
 
 CREATE TABLE ingest.import_refusals (
     content_digest bytea NOT NULL,
+    record bigint NOT NULL,
     "position" bigint NOT NULL,
+    skipped boolean NOT NULL,
     reason text NOT NULL
 );
 
@@ -492,7 +494,10 @@ CREATE TABLE ingest.imports (
     records bigint DEFAULT 0 NOT NULL,
     new bigint DEFAULT 0 NOT NULL,
     known bigint DEFAULT 0 NOT NULL,
-    refused bigint DEFAULT 0 NOT NULL
+    refused bigint DEFAULT 0 NOT NULL,
+    skipped bigint DEFAULT 0 NOT NULL,
+    broken text,
+    CONSTRAINT imports_check CHECK ((records = (((new + known) + refused) + skipped)))
 );
 
 ALTER TABLE ingest.imports OWNER TO receipts_owner;
@@ -766,7 +771,7 @@ ALTER TABLE ONLY ingest.desk_orders
     ADD CONSTRAINT desk_orders_pkey PRIMARY KEY (order_id);
 
 ALTER TABLE ONLY ingest.import_refusals
-    ADD CONSTRAINT import_refusals_pkey PRIMARY KEY (content_digest, "position");
+    ADD CONSTRAINT import_refusals_pkey PRIMARY KEY (content_digest, record);
 
 ALTER TABLE ONLY ingest.imports
     ADD CONSTRAINT imports_pkey PRIMARY KEY (content_digest);

@@ -122,18 +122,23 @@ CREATE TABLE ingest.imports (
     file_name text NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz,
-    records bigint NOT NULL DEFAULT 0,  -- read so far: new + known + refused
+    records bigint NOT NULL DEFAULT 0,  -- read so far
     new bigint NOT NULL DEFAULT 0,
     known bigint NOT NULL DEFAULT 0,  -- received before
-    refused bigint NOT NULL DEFAULT 0
+    refused bigint NOT NULL DEFAULT 0,
+    skipped bigint NOT NULL DEFAULT 0,  -- no receipts: training, suspended and control transactions
+    broken text,  -- where and why the file cannot be read any further
+    CHECK (records = new + known + refused + skipped)
 );
 
--- Grain: one row per record of a file that was refused. The record itself is in quarantine.
+-- Grain: one row per record of a file that became no receipt. A refused record itself is in quarantine.
 CREATE TABLE ingest.import_refusals (
     content_digest bytea NOT NULL REFERENCES ingest.imports ON DELETE CASCADE,
-    position bigint NOT NULL,  -- line of a CSV file, row of a Parquet file, line of a transaction in XML; from 1
+    record bigint NOT NULL,  -- which record of the file, from 1
+    position bigint NOT NULL,  -- line of a CSV or XML file, row of a Parquet file where it begins, from 1
+    skipped boolean NOT NULL,
     reason text NOT NULL,
-    PRIMARY KEY (content_digest, position)
+    PRIMARY KEY (content_digest, record)
 );
 GRANT SELECT, INSERT, UPDATE ON ingest.imports TO receipts_ingest;
 GRANT SELECT, INSERT ON ingest.import_refusals TO receipts_ingest;
