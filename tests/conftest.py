@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.fixtures.ray",
     "tests.fixtures.searching",
     "tests.fixtures.serving",
+    "tests.fixtures.tcp_proxy",
 ]
 
 # Timing says nothing about correctness on a busy machine: neither a slow example nor slow data fails a test.
