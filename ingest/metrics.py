@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 # Seconds: fine around the 10 ms that a till is promised, coarse beyond.
 _ACK_SECONDS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -13,6 +13,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(namespace="receipts_ingest", registry=self.registry)
         self.records = Counter(
             "receipts_ingest_records",
             "Records made durable, by Bronze table, way (outbox, direct) and what became of them (new, "
@@ -71,3 +72,23 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+
+
+class TillMetrics:
+    """The metrics of a till: how much of what it sold no gateway has acknowledged yet."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._records = Gauge(
+            "receipts_ingest_spool_records", "Records on the till's disk that no gateway holds.", registry=self.registry
+        )
+        self._bytes = Gauge("receipts_ingest_spool_bytes", "Bytes of these records.", registry=self.registry)
+        self._oldest_seconds = Gauge(
+            "receipts_ingest_spool_oldest_seconds", "Age of the oldest of them.", registry=self.registry
+        )
+
+    def note_spool(self, *, records: int, size_bytes: int, oldest_s: float) -> None:
+        """Show what the spool holds now; `oldest_s` is 0 when it is empty."""
+        self._records.set(records)
+        self._bytes.set(size_bytes)
+        self._oldest_seconds.set(oldest_s)
