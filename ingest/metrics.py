@@ -47,8 +47,11 @@ class Metrics:
             "receipts_ingest_postgres_up", "1 while Postgres takes this process' writes.", registry=self.registry
         )
         self.lake_up = Gauge(
-            "receipts_ingest_lake_up", "1 while Bronze takes this process' writes.", registry=self.registry
+            "receipts_ingest_lake_up",
+            "1 unless Bronze refused this process' last write to it.",
+            registry=self.registry,
         )
+        self.lake_up.set(1)  # a gateway whose Postgres works never writes to Bronze itself
         self.outbox_rows = Gauge(
             "receipts_ingest_outbox_rows", "Records that Bronze does not hold yet.", registry=self.registry
         )
