@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from configs.settings import Settings
+from ingest.tokens import TOKEN_KEY
 from receipts.database import DatabaseRole
 
 SUPERUSER = "postgres"
@@ -29,7 +30,7 @@ def ensure_credentials(settings: Settings) -> dict[str, str]:
     """Return all secrets, making those that are missing; what exists is never changed."""
     path = credentials_file(settings)
     known: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
-    names = (SUPERUSER, *(role.value for role in DatabaseRole), DEVELOPMENT_CLIENT, RAY_TOKEN)
+    names = (SUPERUSER, *(role.value for role in DatabaseRole), DEVELOPMENT_CLIENT, RAY_TOKEN, TOKEN_KEY)
     missing = {name: secrets.token_hex(32) for name in names if name not in known}
     if missing:
         known |= missing

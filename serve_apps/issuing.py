@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 from configs.settings import AuthSettings
 from receipts.access import Principal
+from receipts.signed_tokens import TOKEN_TYPE
 from serve_apps.keys import key_id
-from serve_apps.tokens import ALGORITHM, TOKEN_TYPE
+from serve_apps.tokens import ALGORITHM
 
 
 @dataclass(frozen=True, slots=True)
