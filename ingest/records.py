@@ -70,7 +70,10 @@ class ReceiptRow(NamedTuple):
 
 
 class OutboxRow(NamedTuple):
-    """The columns of `record_outbox`: one Bronze row. `sequence` is 0 until ingest/numbering.py has given it one."""
+    """The columns of `record_outbox`: one Bronze row. `sequence` is 0 until ingest/numbering.py has given it one.
+
+    The last two are of a refused record only (`record_refusals`): its kind and the store it waits for.
+    """
 
     bronze_table: str
     record_key: str | None
@@ -81,6 +84,8 @@ class OutboxRow(NamedTuple):
     payload: str
     refusal: str | None
     sequence: int = 0
+    kind: str | None = None
+    missing_store_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,12 +100,13 @@ RETURNING receipt_id AS record_key, payload_digest;
 
 -- name: record_refusals
 -- Hold refused payloads; answers those not held before.
-INSERT INTO ingest.quarantine (bronze_table, received_at, source, reason, payload, payload_digest)
-SELECT *
+INSERT INTO ingest.quarantine
+    (bronze_table, received_at, source, reason, payload, payload_digest, kind, missing_store_id)
+SELECT bronze_table, received_at, source, reason, payload, payload_digest, coalesce(kind, 'malformed'), missing_store_id
 FROM unnest(
     %(bronze_table)s::text[], %(received_at)s::timestamptz[], %(source)s::text[], %(refusal)s::text[],
-    %(payload)b::text[], %(payload_digest)b::bytea[]
-) AS s (bronze_table, received_at, source, reason, payload, payload_digest)
+    %(payload)b::text[], %(payload_digest)b::bytea[], %(kind)s::text[], %(missing_store_id)s::integer[]
+) AS s (bronze_table, received_at, source, reason, payload, payload_digest, kind, missing_store_id)
 ORDER BY bronze_table, payload_digest
 ON CONFLICT (bronze_table, payload_digest) DO NOTHING
 RETURNING bronze_table, payload_digest;

@@ -17,6 +17,23 @@ from pydantic_core import ErrorDetails
 from receipts.card_numbers import contains_card_number, destroy_card_numbers
 from receipts.models import Customer, Receipt, Store
 
+# The kinds: what ingest.quarantine is filtered by and the metrics are counted by.
+MALFORMED = "malformed"  # does not decode or does not fit its model
+CARD_NUMBER = "card_number"  # held a full card number, whatever else was wrong with it
+UNKNOWN_STORE = "unknown_store"  # judged again once the store's record has come
+FOREIGN_STORE = "foreign_store"  # of a store that the sender's credential does not cover
+TOO_LARGE = "too_large"
+DATABASE = "database"  # valid, but Postgres did not take it
+# What the sentence of each kind says and no other sentence does: Bronze keeps the sentence alone.
+_MARKS = {
+    CARD_NUMBER: "full card number",
+    UNKNOWN_STORE: "is not known; send its store record, then replay this one",
+    FOREIGN_STORE: "is not one that the sender's credential covers",
+    TOO_LARGE: "are accepted, and only those are held",
+    DATABASE: "The database does not accept this record",
+}
+KINDS = (MALFORMED, *_MARKS)
+
 _GTIN_DIGITS = 14
 _LONGEST_PATH = 80  # characters: a path is made of the sender's keys, which may be anything
 _HINTS = {
@@ -24,6 +41,41 @@ _HINTS = {
     "missing": "is required",
     "json_invalid": "The record is not valid JSON",
 }
+
+
+def kind_of(reason: str) -> str:
+    """Return the kind of a refusal that is known by its sentence only."""
+    return next((kind for kind, mark in _MARKS.items() if mark in reason), MALFORMED)
+
+
+def card_number(field: str) -> str:
+    """Say that a field held a card number."""
+    return f"{field}: holds a {_MARKS[CARD_NUMBER]}, which is never accepted."
+
+
+def destroyed_too(reason: str) -> str:
+    """Say beside another reason that a card number was destroyed."""
+    return reason if _MARKS[CARD_NUMBER] in reason else f"{reason} A {_MARKS[CARD_NUMBER]} in it was destroyed."
+
+
+def unknown_store(field: str, store_id: int | None) -> str:
+    """Say that a record waits for its store."""
+    return f"{field}: store {store_id} {_MARKS[UNKNOWN_STORE]}."
+
+
+def foreign_store(store_id: int) -> str:
+    """Say that the sender may not write records of this store."""
+    return f"store_id: store {store_id} {_MARKS[FOREIGN_STORE]}."
+
+
+def too_large(size: int, most: int) -> str:
+    """Say how large a record was, in bytes."""
+    return f"The record has {size} bytes; at most {most} {_MARKS[TOO_LARGE]}."
+
+
+def database(sqlstate: str | None) -> str:
+    """Say by which error Postgres refused a valid record."""
+    return f"{_MARKS[DATABASE]} (SQLSTATE {sqlstate})."
 
 
 def sentence(error: ValidationError) -> str:
@@ -46,9 +98,14 @@ def card_number_field(model: Receipt | Customer | Store) -> str | None:
     return None
 
 
-def scrub(payload: bytes) -> str:
-    """Return a refused payload as text that can be stored: without card numbers, NUL and what is not UTF-8."""
-    return destroy_card_numbers(payload.decode("utf-8", errors="replace").replace("\x00", "\ufffd"))
+def scrub(payload: bytes) -> tuple[str, bool]:
+    """Return a refused payload as text that can be stored, and whether a card number was destroyed in it.
+
+    It is without card numbers, NUL and what is not UTF-8.
+    """
+    text = payload.decode("utf-8", errors="replace").replace("\x00", "\ufffd")
+    clean = destroy_card_numbers(text)
+    return clean, clean != text
 
 
 _PERSONAL = {"customer_id", "first_name", "last_name", "email", "phone", "street", "city", "state", "postal_code"}

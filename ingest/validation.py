@@ -10,6 +10,7 @@ from datetime import datetime
 from pydantic import ValidationError
 
 from ingest import refusals
+from ingest.access import Claims
 from ingest.columns import customer_row, receipt_row, store_row
 from ingest.records import Incoming, OutboxRow, StorePlace
 from receipts import bronze
@@ -51,15 +52,14 @@ def parse(payload: bytes, origin: Origin, max_bytes: int) -> Parsed | Incoming:
     if not payload.strip():
         return refuse(payload, "The record is empty.", origin)
     if len(payload) > max_bytes:
-        reason = f"The record has {len(payload)} bytes; at most {max_bytes} are accepted, and only those are held."
-        return refuse(payload[:max_bytes], reason, origin)
+        return refuse(payload[:max_bytes], refusals.too_large(len(payload), max_bytes), origin)
     try:
         model = _MODELS[origin.bronze_table].model_validate_json(payload)
     except ValidationError as error:
         return refuse(payload, refusals.sentence(error), origin)
     field = refusals.card_number_field(model)
     if field is not None:
-        return refuse(payload, f"{field}: holds a full card number, which is never accepted.", origin)
+        return refuse(payload, refusals.card_number(field), origin)
     return Parsed(model, model.canonical())
 
 
@@ -86,15 +86,27 @@ def place(parsed: Parsed, stores: Mapping[int, StorePlace], origin: Origin) -> I
 
 
 def refuse(payload: bytes, reason: str, origin: Origin) -> Incoming:
-    """Return a refused record: its text without card numbers, and why."""
-    text = refusals.scrub(payload)
+    """Return a refused record: its text without card numbers, and why; its kind follows from the reason."""
+    text, destroyed = refusals.scrub(payload)
+    if destroyed:
+        reason = refusals.destroyed_too(reason)
     digest = hashlib.sha256(text.encode()).digest()
-    return Incoming(OutboxRow(origin.bronze_table, None, None, origin.received_at, origin.source, digest, text, reason))
+    row = OutboxRow(origin.bronze_table, None, None, origin.received_at, origin.source, digest, text, reason)
+    return Incoming(row._replace(kind=refusals.kind_of(reason)))
+
+
+def refuse_foreign(record: Incoming, claims: Claims) -> Incoming:
+    """Return the record, refused when its store is not one that the sender may write."""
+    store_id = record.bronze.store_id
+    if store_id is None or claims.may_write(store_id):
+        return record
+    reason = refusals.foreign_store(store_id)
+    return Incoming(record.bronze._replace(refusal=reason, kind=refusals.FOREIGN_STORE, missing_store_id=None))
 
 
 def _unknown(field: str, row: OutboxRow) -> Incoming:
-    reason = f"{field}: store {row.store_id} is not known; send its store record, then replay this one."
-    return Incoming(row._replace(refusal=reason))
+    reason = refusals.unknown_store(field, row.store_id)
+    return Incoming(row._replace(refusal=reason, kind=refusals.UNKNOWN_STORE, missing_store_id=row.store_id))
 
 
 def _bronze_row(origin: Origin, key: str, store_id: int, digest: bytes, document: str) -> OutboxRow:
