@@ -42,13 +42,6 @@ _LAST4 = re.compile(r"[0-9]{4}$")
 Tender = dict[str, Any]
 
 
-class FullCardNumber(InvalidInput):
-    """A tender holds a card number that is not masked."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"tenders.{number}", "holds a full card number, which is never accepted")
-
-
 def receipt_tenders(retail: Element, currency: str, total: int) -> list[Tender]:
     """Return the tenders, made to the total where the till writes them otherwise. Raises InvalidInput.
 
@@ -87,7 +80,7 @@ def _tender(node: Element, number: int, amount: int) -> Tender:
         tender["card_brand"] = brand
     shown = text_at(node, ".//PrimaryAccountNumber", ".//CardNumber", "CreditDebit/AccountNumber")
     if sum(map(str.isdigit, shown)) >= _FULL_NUMBER_DIGITS:
-        raise FullCardNumber(number)
+        raise InvalidInput(f"tenders.{number}", "holds a full card number, which is never accepted")
     if (last4 := _LAST4.search(shown)) and (len(shown) == len(last4[0]) or not shown.isdigit()):
         tender["card_last4"] = last4[0]
     return tender
