@@ -946,6 +946,7 @@ GRANT USAGE ON SCHEMA search TO receipts_api;
 
 GRANT USAGE ON SCHEMA sync TO receipts_pipeline;
 GRANT USAGE ON SCHEMA sync TO receipts_api;
+GRANT USAGE ON SCHEMA sync TO receipts_ingest;
 
 REVOKE ALL ON FUNCTION access.list_principals() FROM PUBLIC;
 GRANT ALL ON FUNCTION access.list_principals() TO receipts_auth;
@@ -1046,3 +1047,4 @@ GRANT SELECT ON TABLE retail.stores TO receipts_search;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE sync.watermarks TO receipts_pipeline;
 GRANT SELECT ON TABLE sync.watermarks TO receipts_api;
+GRANT SELECT ON TABLE sync.watermarks TO receipts_ingest;

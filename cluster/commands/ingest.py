@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from cluster.commands import gateways
+from cluster.commands import gateways, verifying
 from cluster.commands.output import log_to_stderr
 from configs.settings import load_settings
 
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
 
 
 gateways.add_to(_ingest)
+verifying.add_to(_ingest)
 
 
 @_ingest.command()

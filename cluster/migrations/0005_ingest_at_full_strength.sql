@@ -174,3 +174,9 @@ GRANT SELECT, UPDATE ON ingest.desk_orders TO receipts_ingest;
 GRANT USAGE ON SCHEMA ingest TO receipts_api;
 GRANT SELECT ON ingest.quarantine TO receipts_api;
 GRANT SELECT, INSERT ON ingest.desk_orders TO receipts_api;
+
+-- Verification ---------------------------------------------------------------------------------------------------
+
+-- `receipts ingest verify` tells what is under way by how far Postgres has followed Silver.
+GRANT USAGE ON SCHEMA sync TO receipts_ingest;
+GRANT SELECT ON sync.watermarks TO receipts_ingest;

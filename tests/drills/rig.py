@@ -1,0 +1,191 @@
+"""A small platform that can be hurt: its processes run as in production and are killed by their numbers."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import psycopg
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from cluster import postgres
+from configs.settings import Settings
+from data_jobs.refinement import Refinery, refine_all
+from data_jobs.sync import sync
+from data_jobs.tables import silver_receipts
+from ingest.evidence import gather
+from ingest.invariants import judge
+from receipts.database import DatabaseRole, connect
+from receipts.lake import lake_of
+from tests.drills.till import PATIENCE_S, History, Till
+from tests.fixtures.environment import environment_of
+
+_POLL_S = 0.1
+_LAST = 3_000  # characters of a log that a failure shows
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Return when a condition holds."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S} s"
+        time.sleep(_POLL_S)
+
+
+class Worker:
+    """A process of the platform: started, killed, started again."""
+
+    def __init__(self, settings: Settings, name: str, command: Sequence[str]) -> None:
+        self._settings = settings
+        self._command = command
+        self.log = settings.state_dir / f"{name}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "it was never started"
+        return self._process.pid
+
+    @property
+    def lives(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        assert not self.lives
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command, env=environment_of(self._settings), stdout=output, stderr=output
+            )
+
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        assert self.lives, f"it ended by itself: {self.last_words()}"
+        self._process.kill()
+        self._process.wait()
+
+    def wait_for_its_end(self) -> int:
+        return self._process.wait(PATIENCE_S)
+
+    def end(self) -> None:
+        if self.lives:
+            self._process.kill()
+            self._process.wait()
+
+    def last_words(self) -> str:
+        return self.log.read_text()[-_LAST:] if self.log.is_file() else "nothing"
+
+
+def command(*arguments: str) -> list[str]:
+    """Return the command line of a `receipts` command."""
+    return [sys.executable, "-m", "cluster.commands", *arguments]
+
+
+@dataclass
+class Rig:
+    """One drill's platform. `server` are the settings of the Postgres server, `settings` those of everything else."""
+
+    server: Settings
+    settings: Settings
+    ray_address: str
+    seed: int
+    history: History = field(default_factory=History)
+    tills: list[Till] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.gateway = Worker(self.settings, "gateway", command("ingest", "gateway"))
+        self.drainer = Worker(self.settings, "drainer", command("ingest", "drain"))
+
+    @property
+    def bronze(self) -> Path:
+        return Path(self.settings.lake_root) / "bronze"
+
+    def start(self, stores: Sequence[int]) -> None:
+        """Start gateway and drainer, and tills of two stores each."""
+        self.gateway.start()
+        self.drainer.start()
+        self.await_serving()
+        self.open_tills(stores, self.settings.ingest.port)
+
+    def open_tills(self, stores: Sequence[int], port: int) -> None:
+        for number in range(0, len(stores), 2):
+            till = Till(f"127.0.0.1:{port}", stores[number : number + 2], self.history, self.seed + number)
+            self.tills.append(till)
+            till.start()
+
+    def soon(self) -> None:
+        """Return at a random moment under load, after something new was acknowledged."""
+        self.history.wait_for_acks(self.random.randint(1, 150))
+        time.sleep(self.random.random() * 0.1)  # an ack is no moment of its own: the kill falls anywhere in a commit
+
+    def serving(self) -> bool:
+        """Say whether the gateway takes records."""
+        assert self.gateway.lives, f"the gateway ended by itself: {self.gateway.last_words()}"
+        with grpc.insecure_channel(f"127.0.0.1:{self.settings.ingest.port}") as channel:
+            try:
+                told = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+            except grpc.RpcError:
+                return False
+        return told.status == health_pb2.HealthCheckResponse.SERVING
+
+    def await_serving(self) -> None:
+        until(self.serving, "the gateway serves")
+
+    def kill_postgres(self) -> None:
+        """End the server, all of it at its next breath: the backends of a killed postmaster go by themselves."""
+        server = postgres.server_process(self.server)
+        assert server is not None
+        server.kill()
+        until(lambda: postgres.server_process(self.server) is None, "Postgres ends")
+
+    def start_postgres(self) -> None:
+        postgres.start(self.server)
+
+    @contextmanager
+    def without_postgres(self) -> Iterator[None]:
+        postgres.stop(self.server)
+        yield
+        self.start_postgres()
+
+    def conclude(self) -> None:
+        """Let everything arrive, refine and sync it, and hold all stages against what was sent."""
+        for till in self.tills:
+            till.finish()
+        assert self.history.acked == self.history.sent > 0
+        assert self.gateway.lives, self.gateway.last_words()
+        assert self.drainer.lives, self.drainer.last_words()
+        until(self._drained, "the outbox is drained and what went to Bronze directly is settled")
+        from data_jobs.ray_work import joined, run_slices  # imports Ray, which the run's node must be set up before
+
+        lake = lake_of(self.settings)
+        with joined(self.ray_address):
+            list(refine_all(Refinery(lake, run_slices, parallelism=2, wanted=silver_receipts.TABLE)))
+        with connect(self.settings, DatabaseRole.PIPELINE) as connection:
+            connection.autocommit = True
+            list(sync(lake, connection))
+        verdict = judge(gather(self.settings), self.history.frame(self.settings.state_dir))
+        assert [str(breach) for breach in verdict.breaches] == []
+        assert verdict.settled, verdict.under_way
+        sent = self.history.sent
+        assert verdict.counts["bronze accepted"] == verdict.counts["silver receipts"] == sent, verdict.counts
+        assert verdict.counts["postgres receipts"] == verdict.counts["postgres versions"] == sent, verdict.counts
+
+    def _drained(self) -> bool:
+        try:
+            under_way = judge(gather(self.settings)).under_way
+        except psycopg.OperationalError:
+            return False
+        return not (under_way["to bronze"] or under_way["to postgres"])
+
+    def end(self) -> None:
+        for till in self.tills:
+            till.abandon()
+        self.gateway.end()
+        self.drainer.end()
