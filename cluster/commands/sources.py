@@ -1,4 +1,4 @@
-"""Commands of the sources family: a real data set or generated receipts, sent as tills would send them."""
+"""The sources family: a real data set (`receipts import complete-journey`) or generated receipts, sent as by tills."""
 
 from __future__ import annotations
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _Target = Annotated[str, typer.Option(help="The gateway's host:port; default: the one in the settings.")]
-_import = typer.Typer(help="Bring receipts in from elsewhere, through the gateway.", no_args_is_help=True)
-
-
 _HOME = "America/New_York"  # whose calendar says what day it is
 _PROGRESS_EVERY = 1_000  # records between two drawings of the bar
 
@@ -45,11 +42,9 @@ class Shipment:
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    app.add_typer(_import, name="import")
     app.command()(generate)
 
 
-@_import.command("complete-journey")
 def complete_journey(
     baskets: Annotated[
         int | None, typer.Option(min=1, help="Only so many baskets, rounded up to whole households; default: all.")

@@ -18,7 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ingest.adapters.found import Found, ZoneOf
-from ingest.adapters.mapping import ColumnMapping, LineValues, Row, Value, cell_text
+from ingest.adapters.mapping import ColumnMapping, LineValues, ReceiptValues, Row, Value, cell_text
 from ingest.adapters.rows import Located, csv_rows, parquet_rows
 from ingest.adapters.values import exact_cents, instant, read_day, read_decimal, read_time, read_whole, rounded_cents
 from receipts.errors import InvalidInput
@@ -70,8 +70,6 @@ def _together(rows: Iterator[Located], mapping: ColumnMapping) -> Iterator[_Gath
 
     A row whose cells cannot be told apart may belong to the receipt before or after it: both are refused with it.
     """
-    parts = mapping.receipt
-    key_values = (parts.store_id, parts.register_id, parts.business_date, parts.sequence_number)
     seen: set[bytes] = set()
     current: _Gathering | None = None
     spoilt = ""
@@ -83,7 +81,7 @@ def _together(rows: Iterator[Located], mapping: ColumnMapping) -> Iterator[_Gath
             else:
                 yield _Gathering((), [located], spoilt)
             continue
-        key = tuple(value.text(located.row) for value in key_values)
+        key = _key(located.row, mapping.receipt)
         if current is None or key != current.key:
             if current is not None:
                 yield current
@@ -96,6 +94,16 @@ def _together(rows: Iterator[Located], mapping: ColumnMapping) -> Iterator[_Gath
         current.add(located)
     if current is not None:
         yield current
+
+
+def _key(row: Row, parts: ReceiptValues) -> tuple[str, ...]:
+    """Return what rows of one receipt have in common, whether or not it is a key that a receipt can have."""
+    try:
+        day = _iso(parts.business_date, row, "business_date")[:10]
+    except InvalidInput:
+        day = parts.business_date.text(row)
+    numbers = (parts.store_id, parts.register_id, parts.sequence_number)
+    return day, *(value.text(row).lstrip("0") for value in numbers)
 
 
 def _receipt(rows: list[Row], mapping: ColumnMapping, zone_of: ZoneOf) -> dict[str, Any]:
