@@ -1,15 +1,14 @@
 """Why a record is refused, said in one sentence that repeats nothing of the record but the names of its fields.
 
-Where full card numbers are looked for (PCI DSS 3.4):
-- in text that people or tills type (descriptions, names, addresses, operator, card brand ...): any length that
-  receipts/card_numbers.py knows;
-- in identifiers (sku, customer_id, phone): from 15 digits on, because a GTIN has up to 14 and one in ten passes the
-  Luhn check by chance;
-- nowhere in receipt ids, money, dates and numbers: their own formats keep card numbers out.
-A payload that does not fit its model has no fields to tell apart: every card number is destroyed in its whole text.
+Full card numbers are looked for in every field (PCI DSS 3.4), by the one rule of receipts/card_numbers.py. In a record
+that fits its model, receipt ids, money, dates, numbers and choices cannot hold one: their own formats keep it out. A
+payload that does not fit has no fields to tell apart: its whole text is read, and every card number in it destroyed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -34,7 +33,7 @@ _MARKS = {
 }
 KINDS = (MALFORMED, *_MARKS)
 
-_GTIN_DIGITS = 14
+_SHORTEST = 13  # digits of a card number
 _LONGEST_PATH = 80  # characters: a path is made of the sender's keys, which may be anything
 _HINTS = {
     "extra_forbidden": "is not a field of this record",
@@ -86,16 +85,14 @@ def sentence(error: ValidationError) -> str:
     return destroy_card_numbers(f"{first}{more}.")
 
 
-def card_number_field(model: Receipt | Customer | Store) -> str | None:
-    """Return the first field that holds a full card number, if one does."""
+def card_number_field(model: Receipt | Customer | Store, document: str) -> str | None:
+    """Return the first field that holds a full card number, if one does. `document` is the model's canonical JSON."""
     if isinstance(model, Receipt):
-        return _receipt_field(model)
-    texts = model.model_dump(mode="json", include=_PERSONAL if isinstance(model, Customer) else _PLACE)
-    for name, value in texts.items():
-        text = " | ".join(value) if isinstance(value, list) else str(value)
-        if _holds_number(text, identifier=name in _IDENTIFIERS):
-            return name
-    return None
+        if not _may_hold_one(model):
+            return None
+    elif not contains_card_number(document):
+        return None
+    return next((path for path, name, text in _leaves(model.model_dump(mode="json")) if _holds_one(name, text)), None)
 
 
 def scrub(payload: bytes) -> tuple[str, bool]:
@@ -108,31 +105,31 @@ def scrub(payload: bytes) -> tuple[str, bool]:
     return clean, clean != text
 
 
-_PERSONAL = {"customer_id", "first_name", "last_name", "email", "phone", "street", "city", "state", "postal_code"}
-_PLACE = {"name", "aliases", "street", "city", "state", "postal_code", "phone", "region"}
-_IDENTIFIERS = {"customer_id", "phone"}
+def _may_hold_one(receipt: Receipt) -> bool:
+    """Say whether a receipt holds a card number, by reading only what can hold one: this is done for every record."""
+    texts = [receipt.operator_id or "", receipt.customer_id or ""]
+    texts += [tender.card_brand for tender in receipt.tenders if tender.card_brand]
+    for line in receipt.lines:
+        texts += (line.description, line.department, line.category, line.unit)
+        if len(line.sku) >= _SHORTEST:
+            texts.append(f'"sku":"{line.sku}"')  # so named, a product code is told from a card number
+    return contains_card_number("|".join(texts))
 
 
-def _receipt_field(receipt: Receipt) -> str | None:
-    if _holds_number(receipt.operator_id or ""):
-        return "operator_id"
-    if _holds_number(receipt.customer_id or "", identifier=True):
-        return "customer_id"
-    for i, tender in enumerate(receipt.tenders):
-        if _holds_number(tender.card_brand or ""):
-            return f"tenders.{i}.card_brand"
-    for i, line in enumerate(receipt.lines):
-        if _holds_number(f"{line.description} | {line.department} | {line.category} | {line.unit}"):
-            return f"lines.{i}.description"
-        if len(line.sku) > _GTIN_DIGITS and _holds_number(line.sku, identifier=True):
-            return f"lines.{i}.sku"
-    return None
+def _leaves(value: object, path: str = "", name: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield the path, the field's name and the text of every value within what JSON can hold."""
+    if isinstance(value, dict):
+        for key, inner in cast("dict[str, object]", value).items():
+            yield from _leaves(inner, f"{path}.{key}" if path else key, key)
+    elif isinstance(value, list):
+        for i, inner in enumerate(cast("list[object]", value)):
+            yield from _leaves(inner, f"{path}.{i}", name)
+    else:
+        yield path, name, str(value)
 
 
-def _holds_number(text: str, *, identifier: bool = False) -> bool:
-    if identifier and sum(map(str.isdigit, text)) <= _GTIN_DIGITS:
-        return False
-    return contains_card_number(text)
+def _holds_one(name: str, text: str) -> bool:
+    return contains_card_number(f'"{name}":"{text}"')  # the name tells a product code from a card number
 
 
 def _describe(detail: ErrorDetails) -> str:

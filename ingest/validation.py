@@ -57,10 +57,11 @@ def parse(payload: bytes, origin: Origin, max_bytes: int) -> Parsed | Incoming:
         model = _MODELS[origin.bronze_table].model_validate_json(payload)
     except ValidationError as error:
         return refuse(payload, refusals.sentence(error), origin)
-    field = refusals.card_number_field(model)
+    document = model.canonical()
+    field = refusals.card_number_field(model, document)
     if field is not None:
         return refuse(payload, refusals.card_number(field), origin)
-    return Parsed(model, model.canonical())
+    return Parsed(model, document)
 
 
 def place(parsed: Parsed, stores: Mapping[int, StorePlace], origin: Origin) -> Incoming:
