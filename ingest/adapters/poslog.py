@@ -19,7 +19,7 @@ from ingest.adapters.poslog_lines import Line, receipt_lines, returned_items
 from ingest.adapters.poslog_nodes import cents_at, flag, linked_receipt, standing, store_at, text_at
 from ingest.adapters.poslog_stream import read_transactions
 from ingest.adapters.poslog_tenders import holds_card_data, receipt_tenders
-from ingest.adapters.values import instant, read_day, read_time, read_whole
+from ingest.adapters.values import exponent, instant, read_day, read_time, read_whole
 from receipts.card_numbers import DESTROYED
 from receipts.errors import InvalidInput
 from receipts.identity import display
@@ -66,6 +66,7 @@ def _receipt(node: Element, zone_of: ZoneOf, currency: str) -> dict[str, Any]:
     retail = Element("RetailTransaction") if retail is None else retail
     store_id = read_whole("RetailStoreID", store_at(node))
     trade = text_at(node, "CurrencyCode") or _currency_of_amounts(node) or currency
+    exponent(trade)  # a currency that is not taken is named before any of its amounts
     original = _original(node, retail, store_id)
     lines = receipt_lines(retail, trade, cancelled=void) or ([_void_line(original)] if void else [])
     sums = _sums(retail, trade, lines)

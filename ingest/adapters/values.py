@@ -31,7 +31,7 @@ def read_decimal(field: str, text: str) -> Decimal:
 
 def exact_cents(field: str, amount: Decimal, currency: str) -> int:
     """Return an amount in minor units. Raises InvalidInput when it holds a fraction of one, or for the currency."""
-    scaled = amount.scaleb(_exponent(currency))
+    scaled = amount.scaleb(exponent(currency))
     cents = int(scaled)
     if cents != scaled:
         raise InvalidInput(field, f"has more decimals than {currency} has")
@@ -40,7 +40,7 @@ def exact_cents(field: str, amount: Decimal, currency: str) -> int:
 
 def rounded_cents(amount: Decimal, currency: str) -> int:
     """Return an amount in minor units, halves away from zero: for prices of one unit, such as 3.459 for a gallon."""
-    return int(amount.scaleb(_exponent(currency)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
+    return int(amount.scaleb(exponent(currency)).quantize(Decimal(1), rounding=ROUND_HALF_UP))
 
 
 def read_day(field: str, text: str) -> date:
@@ -75,7 +75,8 @@ def instant(field: str, time: datetime, zone: ZoneInfo | None) -> str:
     return (time if time.tzinfo is not None else time.replace(tzinfo=zone)).isoformat()
 
 
-def _exponent(currency: str) -> int:
+def exponent(currency: str) -> int:
+    """Return how many decimals a currency has. Raises InvalidInput for one that is not taken."""
     if currency not in EXPONENTS:
         raise InvalidInput("currency", f"expected one of {', '.join(sorted(EXPONENTS))}")
     return EXPONENTS[currency]
