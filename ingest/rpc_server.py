@@ -1,0 +1,67 @@
+"""The gateway's gRPC port: what is served on it besides the tills' streams, its certificate, and how it closes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from configs.settings import IngestSettings
+from ingest.certificate import server_credentials
+from ingest.generated import wire_pb2_grpc
+from receipts.errors import Unavailable
+
+SERVICE = "databricks.zerobus.Zerobus"
+_OPTIONS = (
+    ("grpc.max_receive_message_length", 16 * 2**20),  # a till's SDK sends up to 10 MiB and resends what is refused
+    ("grpc.keepalive_time_ms", 20_000),  # half-open connections are noticed in 30 s, not after TCP's hours
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+)
+# Then the streams that are left are cut and their tills resend what was not acknowledged. Short, because the port is
+# closed meanwhile and the SDK of a till gives up after about 8 s: stop and start must fit into that.
+_GRACE_S = 2.0
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class RpcServer:
+    """A server for one gateway, with health and reflection. `shared`: other gateways listen on the same port."""
+
+    def __init__(self, settings: IngestSettings, *, shared: bool) -> None:
+        self._settings = settings
+        # Unless it is meant, a second gateway on the same port must fail, not take half of the tills.
+        self._server = grpc.aio.server(options=(*_OPTIONS, ("grpc.so_reuseport", int(shared))))
+        self._health = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue] - the stubs lack aio
+
+    async def start(self, gateway: wire_pb2_grpc.ZerobusServicer) -> None:
+        """Listen. Not ready yet, as the health service says. Raises Unavailable when the port is taken."""
+        await self.say(ready=False)
+        wire_pb2_grpc.add_ZerobusServicer_to_server(gateway, self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        chain, key = self._settings.tls_certificate, self._settings.tls_key
+        address = f"{self._settings.host}:{self._settings.port}"
+        try:
+            if chain and key:
+                self._server.add_secure_port(address, server_credentials(chain, key))
+            else:
+                self._server.add_insecure_port(address)
+            await self._server.start()
+        except RuntimeError as error:
+            raise Unavailable(f"The gateway cannot listen on {address}: is another one running?") from error
+
+    async def say(self, *, ready: bool) -> None:
+        """Say by the health service whether records can be stored."""
+        for name in ("", SERVICE):
+            await self._health.set(name, _SERVING if ready else _NOT_SERVING)
+
+    async def stop(self, ask_streams_to_close: Callable[[], None]) -> None:
+        """Take no more streams, let those that are open finish, and close the port."""
+        await self._health.enter_graceful_shutdown()
+        ask_streams_to_close()
+        await self._server.stop(_GRACE_S)
