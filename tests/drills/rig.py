@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import random
+import resource
 import subprocess
 import sys
 import time
@@ -28,6 +31,8 @@ from tests.drills.till import PATIENCE_S, History, Till
 from tests.fixtures.environment import environment_of
 
 _POLL_S = 0.1
+_FULL_BYTES = 1_024  # less than a commit to Bronze takes
+_AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2(2)
 _LAST = 3_000  # characters of a log that a failure shows
 
 
@@ -80,6 +85,13 @@ class Worker:
 
     def last_words(self) -> str:
         return self.log.read_text()[-_LAST:] if self.log.is_file() else "nothing"
+
+
+def _exchange(one: Path, other: Path) -> None:
+    """Let two paths change places in one step: nobody finds either of them missing."""
+    names = os.fsencode(one), os.fsencode(other)
+    done = ctypes.CDLL(None, use_errno=True).renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
+    assert done == 0, os.strerror(ctypes.get_errno())
 
 
 def command(*arguments: str) -> list[str]:
@@ -138,6 +150,10 @@ class Rig:
     def await_serving(self) -> None:
         until(self.serving, "the gateway serves")
 
+    def await_holding(self) -> None:
+        """Return when the gateway says that no store takes records."""
+        until(lambda: not self.serving(), "the gateway holds the tills")
+
     def kill_postgres(self) -> None:
         """End the server, all of it at its next breath: the backends of a killed postmaster go by themselves."""
         server = postgres.server_process(self.server)
@@ -153,6 +169,35 @@ class Rig:
         postgres.stop(self.server)
         yield
         self.start_postgres()
+
+    @contextmanager
+    def without_bronze(self) -> Iterator[None]:
+        """Put a file where the tables' folder is: nobody, not even root, can write or read below it."""
+        file = self.settings.state_dir / "in the way"
+        file.touch()
+        _exchange(self.bronze, file)
+        yield
+        _exchange(self.bronze, file)
+
+    @contextmanager
+    def with_a_full_disk(self) -> Iterator[None]:
+        """Let no file that the platform writes grow beyond a few bytes: writes end half-way, as on a full volume."""
+        pids = self.gateway.pid, self.drainer.pid
+        for pid in pids:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (_FULL_BYTES, resource.RLIM_INFINITY))
+        yield
+        for pid in pids:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    def waiting(self) -> int:
+        """Return how many records the outbox holds for Bronze."""
+        with connect(self.settings, DatabaseRole.INGEST) as connection:
+            block = "SELECT count(*) FROM ingest.outbox WHERE xid > (SELECT drained FROM ingest.outbox_state)"
+            return connection.execute(block).fetchone()[0]
+
+    def endure(self, seconds: float) -> None:
+        """Let an outage last, under load."""
+        time.sleep(seconds)
 
     def conclude(self) -> None:
         """Let everything arrive, refine and sync it, and hold all stages against what was sent."""

@@ -1,0 +1,68 @@
+"""Postgres or Bronze is away while tills go on: what is acknowledged is there once, and nothing else."""
+
+import pytest
+
+from tests.drills.conftest import STORES
+
+# Ray Data warns of settings of its own when it makes its context.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
+
+_GOES_ON = 200  # receipts acknowledged in an outage that nobody at a till may notice
+
+
+def test_tills_are_acknowledged_through_the_outbox_while_bronze_cannot_be_written(rig, outage_s):
+    rig.start(STORES)
+    rig.soon()
+    with rig.without_bronze():
+        rig.history.wait_for_acks(_GOES_ON)
+        rig.endure(outage_s)
+        assert rig.waiting() > 0
+    rig.soon()
+    rig.conclude()
+
+
+def test_a_full_disk_under_bronze_stops_nobody_and_leaves_nothing_half_written(rig, outage_s):
+    rig.start(STORES)
+    rig.soon()
+    with rig.with_a_full_disk():
+        rig.history.wait_for_acks(_GOES_ON)
+        rig.endure(outage_s)
+        assert rig.waiting() > 0
+    rig.soon()
+    rig.conclude()
+
+
+def test_tills_are_acknowledged_through_bronze_while_postgres_is_down(rig, outage_s):
+    rig.start(STORES)
+    rig.soon()
+    with rig.without_postgres():
+        rig.history.wait_for_acks(_GOES_ON)
+        rig.endure(outage_s)
+        rig.history.wait_for_acks(1)
+    rig.soon()
+    rig.conclude()
+
+
+def test_a_gateway_that_is_killed_while_postgres_is_down_loses_and_doubles_nothing(rig):
+    rig.start(STORES)
+    rig.soon()
+    with rig.without_postgres():
+        for _ in range(2):
+            rig.soon()
+            rig.gateway.kill()
+            rig.gateway.start()
+        rig.soon()
+    rig.soon()
+    rig.conclude()
+
+
+def test_nothing_is_acknowledged_and_nothing_lost_while_both_stores_are_away(rig, outage_s):
+    rig.start(STORES)
+    rig.soon()
+    with rig.without_postgres(), rig.without_bronze():
+        rig.await_holding()
+        acked = rig.history.acked
+        rig.endure(outage_s)
+        assert rig.history.acked == acked
+    rig.soon()
+    rig.conclude()
