@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.fs import DeltaStorageHandler
 
 from configs.settings import Settings
 
@@ -64,6 +70,44 @@ class Lake:
                 storage_options=dict(self.storage_options),
             )
         return self.open(table.name)
+
+    def read_commit(self, name: str, version: int) -> list[dict[str, Any]] | None:
+        """Return the actions of one commit as the log holds them, or none when its log file is not there."""
+        store = DeltaStorageHandler(self.uri(name), dict(self.storage_options))
+        try:
+            with store.open_input_file(_log_file(version)) as file:
+                return [json.loads(line) for line in file.read().splitlines()]
+        except FileNotFoundError:
+            return None
+
+    def make_durable(self, name: str, version: int, commit: Sequence[Mapping[str, Any]]) -> None:
+        """Bring a commit onto the disk, so that a power cut does not undo it; an object store has done so already.
+
+        `commit` are its actions. Data files first, because the log names them. A file that is gone by now was
+        rewritten by a later commit.
+        """
+        if "://" in self.root:
+            return
+        table = Path(self.uri(name))
+        added = [table / unquote(action["add"]["path"]) for action in commit if "add" in action]
+        above = table.parents[:3]  # layer, root and what holds the root: all may be new
+        for path in (*added, table, table / _log_file(version), table / "_delta_log", *above):
+            _fsync(path)
+
+
+def _log_file(version: int) -> str:
+    return f"_delta_log/{version:020d}.json"
+
+
+def _fsync(path: Path) -> None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def lake_of(settings: Settings) -> Lake:
