@@ -20,6 +20,7 @@ import psycopg
 from psycopg.errors import LockNotAvailable
 
 from configs.settings import Settings
+from ingest import refusals
 from ingest.adapters.found import BrokenFile, Found, ZoneOf
 from ingest.import_reports import Report, find_report
 from ingest.numbering import Numbering
@@ -156,7 +157,7 @@ class _Import:
             if len(records) == 1 and row.refusal is not None:
                 raise  # a refusal is plain text: if Postgres takes not even that, the schema is wrong
             if len(records) == 1:
-                reason = f"The database does not accept this record (SQLSTATE {error.sqlstate})."
+                reason = refusals.database(error.sqlstate)
                 return await self._record(
                     self._numbering.number([refuse(row.payload.encode(), reason, origin)]), origin
                 )

@@ -16,6 +16,7 @@ NAMESPACE = "http://www.nrf-arts.org/IXRetail/namespace/"
 MAX_TRANSACTION_BYTES = 16 * 1024 * 1024  # far beyond any receipt: a file without an end must not fill the memory
 _ACCEPTED = (NAMESPACE, NAMESPACE.rstrip("/"), "")
 _CHUNK_BYTES = 64 * 1024
+_DEEPEST = 64  # elements within a transaction; the standard needs about ten
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ class _Transactions:
         elif namespace not in _ACCEPTED:
             self._foreign = 1
             return
+        if len(self._open) == _DEEPEST:
+            raise BrokenFile(f"elements of a transaction are nested deeper than {_DEEPEST}.")
         node = Element(name, {key: value for key, value in attributes.items() if key[0] != "{"})
         if self._open:
             self._open[-1].append(node)

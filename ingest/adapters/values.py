@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 from receipts.errors import InvalidInput
 from receipts.money import EXPONENTS
 
-# xs:decimal without exponents, and short: Decimal would turn 1e999999999 into a gigabyte of digits.
-_DECIMAL = re.compile(r"[+-]?(\d{1,15}(\.\d{0,12})?|\.\d{1,12})", re.ASCII)
+# xs:decimal without exponents (1e999999999 would be a gigabyte of digits), and so short that a price times a quantity
+# stays within decimal's 28 digits.
+_DECIMAL = re.compile(r"[+-]?(\d{1,12}(\.\d{0,12})?|\.\d{1,12})", re.ASCII)
 _WHOLE = re.compile(r"\d{1,12}", re.ASCII)
 
 

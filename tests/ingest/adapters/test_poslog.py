@@ -359,6 +359,14 @@ def test_a_value_that_cannot_be_read_is_named_and_not_repeated(good, bad, proble
     assert problem_of(sale(MILK + CASH).replace(good, bad), tmp_path) == problem
 
 
+def test_the_largest_numbers_that_are_read_are_refused_by_the_validation_only(tmp_path):
+    inner = goods("1.00", price="9" * 12 + "." + "9" * 12, quantity="9" * 12)
+    inner = inner.replace("<ExtendedAmount>1.00</ExtendedAmount>", "")
+    (found,) = read(sale(item("Sale", inner) + tender("1.00")), tmp_path)
+    assert found.problem == ""
+    assert json.loads(found.payload)["subtotal_cents"] > 10**24
+
+
 def test_a_refused_transaction_is_kept_as_it_was_written(tmp_path):
     (found,) = read(sale(MILK + CASH).replace("00367", "S-367"), tmp_path)
     assert found.payload.startswith("<Transaction><RetailStoreID>S-367</RetailStoreID>")

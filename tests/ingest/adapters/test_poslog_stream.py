@@ -102,3 +102,9 @@ def test_what_never_ends_is_given_up_before_it_fills_the_memory(endless, tmp_pat
     with pytest.raises(BrokenFile, match="a transaction has more than 16777216 bytes"):
         found.extend(read_transactions(path))
     assert len(found) == 1
+
+
+def test_elements_without_bottom_are_given_up(tmp_path):
+    found, why = read(tmp_path / "log.xml", HEAD + ONE.format(1) + "<Transaction>" + "<Note>" * 100_000)
+    assert found == ["1"]
+    assert why == "Line 3: elements of a transaction are nested deeper than 64."
