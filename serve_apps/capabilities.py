@@ -24,6 +24,7 @@ CAPABILITIES = (
     Capability("context", "/cs", "serve_apps.context"),
     Capability("fuzzy", "/search/fuzzy", "serve_apps.fuzzy"),
     Capability("semantic", "/search", "serve_apps.semantic"),
+    Capability("quarantine", "/admin/quarantine", "serve_apps.quarantine"),
 )
 
 

@@ -17,6 +17,10 @@ ROUTES = {
     "GET /cs/context/{customer_id}": Permission.READ_CUSTOMERS,
     "POST /search/fuzzy/": Permission.SEARCH_RECEIPTS,
     "POST /search/": Permission.SEARCH_RECEIPTS,
+    "GET /admin/quarantine/": Permission.OPERATE,
+    "GET /admin/quarantine/orders/{order_id}": Permission.OPERATE,
+    "GET /admin/quarantine/{quarantine_id}": Permission.OPERATE,
+    "POST /admin/quarantine/{quarantine_id}/orders": Permission.OPERATE,
 }
 # Nobody is signed in yet where one signs in.
 PUBLIC = {
@@ -32,7 +36,7 @@ MATRIX = {
     "supervisor": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
     "fraud_team": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
     "privacy_officer": set(),
-    "admin": set(),
+    "admin": {Permission.OPERATE},
     "till": set(),
 }
 
@@ -72,7 +76,7 @@ async def test_each_role_may_call_exactly_what_the_matrix_says(settings, sign_in
                 capability.prefix == "/search" and path.startswith("/search/fuzzy")
             ):
                 continue
-            path = path.format(receipt_id="2611170036700300000103", customer_id="C0000001")
+            path = path.format(receipt_id="2611170036700300000103", customer_id="C0000001", quarantine_id=1, order_id=1)
             for name, (role, _, _) in PRINCIPALS.items():
                 answer = await client.request(method, path, headers=sign_ins.headers(name))
                 assert (answer.status_code != 403) == (permission in MATRIX[role]), f"{name} at {route}"
