@@ -10,7 +10,7 @@ import pytest
 
 from cluster import migrations, postgres, postgres_home, roles
 from configs.settings import Settings
-from tests.drills.rig import Rig
+from tests.drills.rig import Rig, start_postgres
 from tests.fixtures.database import PostgresServer
 from tests.fixtures.ports import free_ports
 from tests.fixtures.retail import make_store, store_rows
@@ -57,7 +57,6 @@ def rig(
     drill_server: PostgresServer, state_root: Path, ray_address: str, request: pytest.FixtureRequest
 ) -> Iterator[Rig]:
     """A platform with four stores and nothing running yet."""
-    postgres.start(drill_server.settings)  # a drill that failed may have left it down
     name = f"drill_{next(_numbers)}"
     drill_server.create_database(name, _TEMPLATE)
     port, token_port, metrics_port, drainer_port = free_ports(4)
@@ -81,6 +80,7 @@ def rig(
         yield made
     finally:
         made.end()
-        postgres.start(drill_server.settings)
+        if not postgres.is_running(drill_server.settings):  # the drill failed half-way
+            start_postgres(drill_server.settings)
         drill_server.drop_database(name)
         shutil.rmtree(settings.state_dir, ignore_errors=True)

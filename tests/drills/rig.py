@@ -34,6 +34,7 @@ _POLL_S = 0.1
 _FULL_BYTES = 1_024  # less than a commit to Bronze takes
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2(2)
 _LAST = 3_000  # characters of a log that a failure shows
+_START = "from cluster import postgres; from configs.settings import load_settings; postgres.start(load_settings())"
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -42,6 +43,15 @@ def until(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S} s"
         time.sleep(_POLL_S)
+
+
+def start_postgres(server: Settings) -> None:
+    """Start the server from a process of its own: the server's user is another one, so starting it forks, and a fork
+    of a process in which tills talk gRPC may die in gRPC's own handlers."""
+    started = subprocess.run(
+        [sys.executable, "-c", _START], env=environment_of(server), capture_output=True, text=True, check=False
+    )
+    assert started.returncode == 0, started.stderr[-_LAST:]
 
 
 class Worker:
@@ -162,7 +172,7 @@ class Rig:
         until(lambda: postgres.server_process(self.server) is None, "Postgres ends")
 
     def start_postgres(self) -> None:
-        postgres.start(self.server)
+        start_postgres(self.server)
 
     @contextmanager
     def without_postgres(self) -> Iterator[None]:
