@@ -14,6 +14,11 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(namespace="receipts_ingest", registry=self.registry)
+        self._of_gateways()
+        self._of_stores()
+        self._of_drainers()
+
+    def _of_gateways(self) -> None:
         self.records = Counter(
             "receipts_ingest_records",
             "Records made durable, by Bronze table, way (outbox, direct) and what became of them (new, "
@@ -43,6 +48,8 @@ class Metrics:
         self.streams_refused = Counter(
             "receipts_ingest_streams_refused", "Streams refused, by gRPC status.", ("status",), registry=self.registry
         )
+
+    def _of_stores(self) -> None:
         self.postgres_up = Gauge(
             "receipts_ingest_postgres_up", "1 while Postgres takes this process' writes.", registry=self.registry
         )
@@ -59,6 +66,8 @@ class Metrics:
             "receipts_ingest_outbox_oldest_seconds", "Age of the oldest of them.", registry=self.registry
         )
         self.outbox_bytes = Gauge("receipts_ingest_outbox_bytes", "Size of the outbox on disk.", registry=self.registry)
+
+    def _of_drainers(self) -> None:
         self.drained = Counter(
             "receipts_ingest_drained", "Records moved from the outbox to Bronze.", ("table",), registry=self.registry
         )

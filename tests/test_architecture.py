@@ -36,7 +36,7 @@ REASONED = re.compile(
 )
 SUPPRESSED = re.compile(r"#\s*(?:noqa|type:\s*ignore|pyright:\s*ignore)")
 PLACEHOLDER = re.compile(r"%(?:\((?P<name>\w+)\))?[sbt]|%%")
-UNPLANNABLE = ("CREATE", "ALTER", "GRANT", "REVOKE", "SET", "DROP", "VACUUM", "ANALYZE", "COMMENT", "DO")
+UNPLANNABLE = tuple("CREATE ALTER GRANT REVOKE SET DROP VACUUM ANALYZE COMMENT DO COPY TRUNCATE".split())
 
 
 def sources() -> list[Path]:
