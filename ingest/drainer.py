@@ -1,128 +1,231 @@
 """The outbox moves into Bronze: in order, each row exactly once, whatever is killed when.
 
-Synchronous, unlike the rest of this folder: it does one thing after another and Delta commits block anyway.
+Synchronous, unlike the rest of this folder: it does one thing after another and Delta commits block anyway. Not to be
+called inside a running event loop.
+
+One drainer leads, by a lock that its connection holds; others stand by and ask for it twice a second. Before each
+window it settles what Bronze holds and Postgres has not noted (ingest/settlement.py), so that the outbox holds nothing
+that Bronze holds; the window is committed only if nobody wrote to Bronze since. That alone makes each row come once.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import DeltaError
 
 from configs.settings import Settings
+from ingest import refusals
 from ingest.backoff import delays
-from receipts.bronze import ENVELOPE, TABLES
-from receipts.database import DatabaseRole, connect
+from ingest.bronze_writing import BronzeUnavailable, Head, Overtaken, commit_rows, open_for_append
+from ingest.metrics import Metrics
+from ingest.settlement import SQL as SETTLEMENT
+from ingest.settlement import settle
+from receipts.bronze import TABLES
+from receipts.database import DatabaseRole, conninfo
 from receipts.errors import ReceiptsError, Unavailable
 from receipts.lake import Lake, lake_of
 from receipts.sql import load_sql
 
 _log = logging.getLogger(__name__)
 _SQL = load_sql("ingest", "drainer")
-_TABLES = {table.name: table for table in TABLES}
-_NOTHING = -1  # no transaction has this number: what a table without a commit of ours holds
+_STANDBY_S = 0.5  # between two questions whether the leader is gone
+_MEASURE_S = 5.0  # between two measurements of the outbox, which cost a scan of what waits
+# A leader whose machine vanished loses its lock after 5 + 3 x 2 s: the server asks whether it is still there.
+_KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+At = Callable[[str], None]  # hears "file written" and "committed" as they happen; a drill kills the process there
 
 
 class AnotherDrainer(ReceiptsError):
     """Another drainer works on this database; one at a time keeps the order."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the leader works with."""
+
+    settings: Settings
+    connection: Connection
+    lake: Lake
+    metrics: Metrics
+    at: At
+
+
 def drain(settings: Settings) -> int:
     """Move what is in the outbox now into Bronze and return how many rows that were.
 
-    Raises AnotherDrainer when one works already, and Unavailable when Postgres cannot be reached.
+    Raises AnotherDrainer when one works already, Unavailable when Postgres cannot be reached, and BronzeUnavailable.
     """
     try:
-        with connect(settings, DatabaseRole.INGEST) as connection:
-            connection.autocommit = True
-            _lead(connection)
-            return _drain_all(connection, settings, threading.Event())
+        with _connected(settings) as connection:
+            if not _leads(connection):
+                raise AnotherDrainer(AnotherDrainer.__doc__)
+            return _drain_all(
+                _Work(settings, connection, lake_of(settings), Metrics(), lambda _: None), threading.Event()
+            )
     except psycopg.OperationalError as error:
         raise Unavailable("Postgres cannot be reached: is the platform up?") from error
 
 
-def drain_continuously(settings: Settings, stop: threading.Event) -> None:
+def drain_continuously(
+    settings: Settings, stop: threading.Event, metrics: Metrics | None = None, at: At = lambda _: None
+) -> None:
     """Drain until `stop` is set; a failure of Postgres or of the lake is logged once and tried again."""
-    for table in TABLES:
-        lake_of(settings).ensure(table)
-    waits = delays(0.2, 5.0)
-    troubled = False
+    metrics = metrics or Metrics()
+    patience = _Patience("Postgres is away; draining goes on when it is back")
     while not stop.is_set():
         try:
-            with connect(settings, DatabaseRole.INGEST) as connection:
-                connection.autocommit = True
-                _lead(connection)
-                while not stop.is_set():
-                    _drain_all(connection, settings, stop)
-                    waits, troubled = delays(0.2, 5.0), False
-                    stop.wait(settings.ingest.drain_interval_s)
-        except (psycopg.Error, DeltaError, OSError, AnotherDrainer) as error:
-            if not troubled:
-                _log.warning("Draining is interrupted and will be tried again: %s", error)
-            troubled = True
-            stop.wait(next(waits))
+            with _connected(settings) as connection:
+                metrics.postgres_up.set(1)
+                _wait_to_lead(connection, stop)
+                _lead(_Work(settings, connection, lake_of(settings), metrics, at), stop, patience)
+        except psycopg.Error as error:
+            metrics.postgres_up.set(0)
+            stop.wait(patience.after(error))
+        finally:
+            metrics.leading.set(0)
 
 
-def _lead(connection: Connection) -> None:
-    (leading,) = _one(connection, "try_to_lead")
-    if not leading:
-        raise AnotherDrainer(AnotherDrainer.__doc__)
+class _Patience:
+    """How long to wait after a failure: longer each time. Says the first of a row of failures, and when it is over."""
+
+    def __init__(self, trouble: str) -> None:
+        self._trouble = trouble
+        self._waits: Iterator[float] | None = None
+
+    def after(self, error: Exception) -> float:
+        """Return how many seconds to wait."""
+        if self._waits is None:
+            _log.warning("%s: %s", self._trouble, error)
+            self._waits = delays(0.2, 5.0)
+        return next(self._waits)
+
+    def over(self) -> None:
+        """Take note that all is well."""
+        if self._waits is not None:
+            _log.info("Draining goes on.")
+        self._waits = None
 
 
-def _drain_all(connection: Connection, settings: Settings, stop: threading.Event) -> int:
-    """Drain window after window until the outbox holds nothing that is ready."""
-    (lineage,) = _one(connection, "find_lineage")
-    lake, moved = lake_of(settings), 0
+def _lead(work: _Work, stop: threading.Event, postgres: _Patience) -> None:
+    """Drain, measure and wait, until `stop` is set; while the lake is away the outbox keeps everything."""
+    work.metrics.leading.set(1)
+    lake = _Patience("Bronze is away; the outbox keeps what comes until it is back")
+    measured_at = -_MEASURE_S
     while not stop.is_set():
-        (last,) = _one(connection, "find_window", limit=settings.ingest.drain_records)
-        if last is None:
+        pause = work.settings.ingest.drain_interval_s
+        try:
+            _drain_all(work, stop)
+        except BronzeUnavailable as error:
+            work.metrics.lake_up.set(0)
+            pause = lake.after(error)
+        else:
+            work.metrics.lake_up.set(1)
+            lake.over()
+            postgres.over()
+        if time.monotonic() - measured_at >= _MEASURE_S:
+            _measure(work)
+            measured_at = time.monotonic()
+        stop.wait(pause)
+
+
+def _drain_all(work: _Work, stop: threading.Event) -> int:
+    """Settle and drain window after window until the outbox holds nothing that is ready."""
+    moved = 0
+    while not stop.is_set():
+        try:
+            rows = _drain_window(work)
+        except Overtaken:
+            continue  # a gateway wrote: look again
+        if rows is None:
             break
-        for (name,) in connection.execute(_SQL["list_tables"], {"last": last}).fetchall():
-            moved += _append(connection, lake, name, f"outbox:{lineage}", last)
-        connection.execute(_SQL["record_drained"], {"last": last})
-    _one(connection, "rotate_outbox", bytes=settings.ingest.outbox_bytes)
+        moved += rows
+    _one(work.connection, "rotate_outbox", bytes=work.settings.ingest.outbox_bytes)
     return moved
 
 
-def _append(connection: Connection, lake: Lake, name: str, app_id: str, last: int) -> int:
-    """Commit a window's rows of one table together with the number of its last transaction.
+def _drain_window(work: _Work) -> int | None:
+    """Move one window and return its rows, or None when there is none. Raises Overtaken."""
+    settled = _list_settled(work.connection)
+    if _is_idle(work, settled):
+        return None
+    # Receipts are looked at first and stores settled first: then no receipt is met before its store.
+    heads = {table.name: open_for_append(work.lake, table) for table in TABLES}
+    for name, head in reversed(heads.items()):
+        if settled.get(name) != head.version:
+            settle(work.settings, head, settled.get(name), work.metrics)
+    (last,) = _one(work.connection, "find_window", limit=work.settings.ingest.drain_records)
+    if last is None:
+        return None
+    names = [name for (name,) in work.connection.execute(_SQL["list_tables"], {"last": last}).fetchall()]
+    versions: dict[str, int] = {}
+    moved = 0
+    for name in names:
+        versions[name], rows = _append(work, heads[name], last)
+        moved += rows
+    work.at("committed")
+    with work.connection.transaction():  # together, or a drainer killed in between would commit the window twice
+        for name, version in versions.items():
+            work.connection.execute(SETTLEMENT["record_settled"], {"bronze_table": name, "version": version})
+        work.connection.execute(_SQL["record_drained"], {"last": last})
+    return moved
 
-    That number is read and written through one handle, so a second writer's commit between the two is a conflict:
-    delta-rs refuses it instead of appending twice. Rows up to the number are there already: a drainer was killed
-    after this commit and before it freed the outbox.
-    """
-    table = lake.ensure(_TABLES[name])
-    done = _committed(table, app_id)
-    if done >= last:
-        return 0
-    rows = connection.execute(_SQL["list_rows"], {"bronze_table": name, "after": max(done, 0), "last": last}).fetchall()
-    if rows:
-        _commit(table, rows, Transaction(app_id, last))
-        _log.info("%s has %d more rows.", name, len(rows))
-    return len(rows)
+
+def _append(work: _Work, head: Head, last: int) -> tuple[int, int]:
+    """Commit a window's rows of one table; return the version and how many rows it added."""
+    name = head.table.name
+    rows = work.connection.execute(_SQL["list_rows"], {"bronze_table": name, "last": last}).fetchall()
+    version = commit_rows(head, rows, [], work.at)
+    work.metrics.drained.labels(name).inc(len(rows))
+    _log.info("%s has %d more rows.", name, len(rows))
+    return version, len(rows)
 
 
-def _committed(table: DeltaTable, app_id: str) -> int:
-    version = table.transaction_version(app_id)
-    return _NOTHING if version is None else version
-
-
-def _commit(table: DeltaTable, rows: Sequence[tuple[Any, ...]], transaction: Transaction) -> None:
-    columns = [pa.array(column, field.type) for column, field in zip(zip(*rows, strict=True), ENVELOPE, strict=True)]
-    write_deltalake(
-        table,
-        pa.Table.from_arrays(columns, schema=ENVELOPE),
-        mode="append",
-        commit_properties=CommitProperties(app_transactions=[transaction]),
+def _is_idle(work: _Work, settled: Mapping[str, int]) -> bool:
+    """Say whether nothing waits and nobody wrote, for the price of one query and three looks for a file."""
+    (last,) = _one(work.connection, "find_window", limit=1)
+    if last is not None:
+        return False
+    return all(
+        table.name in settled and work.lake.read_commit(table.name, settled[table.name] + 1) is None for table in TABLES
     )
+
+
+def _list_settled(connection: Connection) -> dict[str, int]:
+    return dict(connection.execute(SETTLEMENT["list_settled"]).fetchall())
+
+
+def _measure(work: _Work) -> None:
+    rows, oldest_s, size = _one(work.connection, "measure_outbox")
+    work.metrics.outbox_rows.set(rows)
+    work.metrics.outbox_oldest_seconds.set(oldest_s or 0)
+    work.metrics.outbox_bytes.set(size)
+    held = dict(work.connection.execute(_SQL["count_held"]).fetchall())
+    for kind in refusals.KINDS:
+        work.metrics.quarantine_held.labels(kind).set(held.get(kind, 0))
+
+
+def _connected(settings: Settings) -> Connection:
+    options = {"connect_timeout": 5, "options": _KEEPALIVE}  # 5 s: a down server must not hang a command
+    return psycopg.connect(conninfo(settings, DatabaseRole.INGEST, options), autocommit=True)
+
+
+def _leads(connection: Connection) -> bool:
+    return bool(_one(connection, "try_to_lead")[0])
+
+
+def _wait_to_lead(connection: Connection, stop: threading.Event) -> None:
+    if not _leads(connection):
+        _log.info("Another drainer leads; this one stands by.")
+        while not stop.wait(_STANDBY_S) and not _leads(connection):
+            pass
 
 
 def _one(connection: Connection, block: str, **params: object) -> tuple[Any, ...]:

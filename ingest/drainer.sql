@@ -5,10 +5,6 @@
 -- Become the one drainer of this database for as long as the connection lives.
 SELECT pg_try_advisory_lock(hashtextextended('ingest.drainer', 0));
 
--- name: find_lineage
--- Which line of transaction numbers this server is on: numbers of another server must not be compared with them.
-SELECT system_identifier::text FROM pg_control_system();
-
 -- name: find_window
 -- The last transaction of the next window of about `limit` rows; null when there is nothing to drain.
 WITH ahead AS (
@@ -34,16 +30,32 @@ WHERE xid > (SELECT drained FROM ingest.outbox_state) AND xid <= %(last)s::text:
 ORDER BY bronze_table DESC;
 
 -- name: list_rows
--- The rows of a Bronze table in a window, after the transaction it has already.
+-- The rows of a Bronze table in a window.
 SELECT record_key, store_id, sequence, received_at, source, encode(payload_digest, 'hex'), payload, refusal
 FROM ingest.outbox
-WHERE bronze_table = %(bronze_table)s AND xid > %(after)s::text::xid8 AND xid <= %(last)s::text::xid8
+WHERE bronze_table = %(bronze_table)s
+    AND xid > (SELECT drained FROM ingest.outbox_state) AND xid <= %(last)s::text::xid8
 ORDER BY sequence;
 
 -- name: record_drained
 -- Note that Bronze holds everything up to a transaction.
-UPDATE ingest.outbox_state SET drained = %(last)s::text::xid8;
+UPDATE ingest.outbox_state SET drained = %(last)s::text::xid8 WHERE drained < %(last)s::text::xid8;
 
 -- name: rotate_outbox
 -- Give the space of drained rows back when there is enough of it; answers how many bytes that were.
 SELECT ingest.rotate_outbox(%(bytes)s);
+
+-- name: measure_outbox
+-- What waits for Bronze: rows (counted up to a million), age of the first in seconds, bytes on disk.
+WITH waiting AS (
+    SELECT xid, received_at FROM ingest.outbox WHERE xid > (SELECT drained FROM ingest.outbox_state)
+)
+SELECT
+    (SELECT count(*) FROM (SELECT FROM waiting LIMIT 1000000) AS first_million),
+    (SELECT greatest(extract(epoch FROM clock_timestamp() - received_at), 0)::float8
+     FROM waiting ORDER BY xid LIMIT 1),
+    pg_total_relation_size('ingest.outbox_0') + pg_total_relation_size('ingest.outbox_1');
+
+-- name: count_held
+-- The refused records that wait, by kind.
+SELECT kind, count(*) FROM ingest.quarantine WHERE state = 'held' GROUP BY kind;
