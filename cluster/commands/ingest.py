@@ -44,6 +44,8 @@ def gateway(
 def drain(once: Annotated[bool, typer.Option(help="Drain what is there now and stop.")] = False) -> None:
     """Move the outbox into Bronze until SIGTERM."""
     from ingest.drainer import drain, drain_continuously
+    from ingest.metrics import Metrics
+    from ingest.metrics_server import serving_metrics
 
     settings = load_settings()
     log_to_stderr(settings.log_level)
@@ -53,4 +55,6 @@ def drain(once: Annotated[bool, typer.Option(help="Drain what is there now and s
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    drain_continuously(settings, stop)
+    metrics = Metrics()
+    with serving_metrics(metrics.registry, settings.ingest.drainer_metrics_port):
+        drain_continuously(settings, stop, metrics)
