@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import psycopg
 
 from ingest.numbering import Numbering
-from ingest.records import CustomerRow, Identity, Incoming, ReceiptRow, StorePlace, StoreRow
+from ingest.records import CustomerRow, Identity, Incoming, OutboxRow, ReceiptRow, StorePlace, StoreRow
 from receipts.sql import load_sql
 
 SQL = load_sql("ingest", "records")
@@ -16,16 +16,18 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 
 class Written(NamedTuple):
-    """How many records of a group were new, and how many of those were refused."""
+    """How many records of a group were new, how many of those were refused, and the Bronze rows of the new ones."""
 
     new: int
     refused: int
+    rows: Sequence[OutboxRow]
 
 
-async def record_group(connection: Connection, group: Iterable[Incoming]) -> Written:
+async def record_group(connection: Connection, group: Iterable[Incoming], *, queue: bool = True) -> Written:
     """Write a group in the connection's transaction; what was received before changes nothing.
 
-    The outbox gets one row for each new payload. The records are numbered (ingest/numbering.py).
+    The outbox gets one row for each new payload, unless `queue` is false because Bronze holds them already. The
+    records are numbered (ingest/numbering.py).
     """
     first: dict[Identity, Incoming] = {}
     for record in group:
@@ -36,9 +38,9 @@ async def record_group(connection: Connection, group: Iterable[Incoming]) -> Wri
     news |= await _record_receipts(connection, [r for r in records if isinstance(r.row, ReceiptRow)])
     news |= await _record_refusals(connection, [r for r in records if r.row is None])
     new = [record.bronze for record in records if record.identity in news]
-    if new:
+    if new and queue:
         await connection.execute(SQL["record_outbox"], _columns(new))
-    return Written(len(new), sum(row.refusal is not None for row in new))
+    return Written(len(new), sum(row.refusal is not None for row in new), new)
 
 
 async def next_numbering(connection: Connection) -> Numbering:
