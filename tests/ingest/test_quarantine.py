@@ -4,7 +4,7 @@ import psycopg
 import pytest
 
 from configs.settings import Settings
-from ingest.quarantine import find_refusal, list_refusals, replay
+from ingest.quarantine import Filter, find_refusal, list_refusals, replay
 from receipts.errors import NotFound
 from tests.fixtures.retail import make_receipt, make_store, store_rows
 from tests.ingest.till_double import record, streaming
@@ -34,7 +34,7 @@ async def test_a_receipt_is_accepted_on_replay_once_its_store_is_known(
     ).fetchall()
     assert queued == [(False,), (True,)]  # Bronze keeps both: refused, and accepted later
     assert [one.quarantine_id for one in await list_refusals(open_shop)] == [malformed.quarantine_id]
-    assert len(await list_refusals(open_shop, replayed_too=True)) == 2
+    assert len(await list_refusals(open_shop, Filter(state=None))) == 2
 
 
 async def test_the_same_refused_payload_is_held_once(
