@@ -36,7 +36,20 @@ REASONED = re.compile(
 )
 SUPPRESSED = re.compile(r"#\s*(?:noqa|type:\s*ignore|pyright:\s*ignore)")
 PLACEHOLDER = re.compile(r"%(?:\((?P<name>\w+)\))?[sbt]|%%")
-UNPLANNABLE = tuple("CREATE ALTER GRANT REVOKE SET DROP VACUUM ANALYZE COMMENT DO COPY TRUNCATE".split())
+UNPLANNABLE = (
+    "CREATE",
+    "ALTER",
+    "GRANT",
+    "REVOKE",
+    "SET",
+    "DROP",
+    "VACUUM",
+    "ANALYZE",
+    "COMMENT",
+    "DO",
+    "COPY",
+    "TRUNCATE",
+)
 
 
 def sources() -> list[Path]:
