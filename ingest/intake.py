@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from ingest.access import Claims
 from ingest.records import Incoming
 from ingest.store_directory import StoreDirectory
-from ingest.validation import Origin, Parsed, parse, place, refuse
+from ingest.validation import Origin, Parsed, parse, place, refuse, refuse_foreign
 
 _TURN = 200  # records validated before other streams get their turn: about 10 ms
 
@@ -26,16 +27,18 @@ class Intake:
         to_json: Callable[[bytes], bytes | None],
         directory: StoreDirectory,
         max_record_bytes: int,
+        claims: Claims,
     ) -> None:
-        self._bronze_table = bronze_table
+        self.bronze_table = bronze_table
         self._source = source
         self._to_json = to_json
         self._directory = directory
         self._max_record_bytes = max_record_bytes
+        self._claims = claims
 
     async def validate(self, payloads: Sequence[bytes]) -> list[Incoming]:
         """Return one record for each payload, accepted or refused, in the same order."""
-        origin = Origin(self._bronze_table, self._source, datetime.now(UTC))
+        origin = Origin(self.bronze_table, self._source, datetime.now(UTC))
         read: list[Parsed | Incoming] = []
         for i, payload in enumerate(payloads, 1):
             read.append(self._read(payload, origin))
@@ -43,7 +46,8 @@ class Intake:
                 await asyncio.sleep(0)
         needed = {one.needs_store for one in read if isinstance(one, Parsed) and one.needs_store is not None}
         stores = await self._directory.covering(needed)
-        return [place(one, stores, origin) if isinstance(one, Parsed) else one for one in read]
+        placed = [place(one, stores, origin) if isinstance(one, Parsed) else one for one in read]
+        return placed if self._claims.all_stores else [refuse_foreign(record, self._claims) for record in placed]
 
     def _read(self, payload: bytes, origin: Origin) -> Parsed | Incoming:
         record = self._to_json(payload)

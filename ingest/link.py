@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -14,12 +18,14 @@ from receipts.database import DatabaseRole, conninfo
 # How long a dead server may go unnoticed: less than the 8 s after which a till's SDK gives up.
 _CONNECT_TIMEOUT_S = 3
 _TCP_TIMEOUT_MS = 5_000
+_GRACE_S = 1.0  # how long after the statement timeout a server that does not end the statement itself is given up
 
 
 class Link:
     """A connection of the ingest role for one task; not to be shared by tasks that run at once."""
 
     def __init__(self, settings: Settings) -> None:
+        self._patience_s = settings.database.statement_timeout_ms / 1000 + _GRACE_S
         self._conninfo = conninfo(
             settings,
             DatabaseRole.INGEST,
@@ -36,21 +42,25 @@ class Link:
     async def transaction(self) -> AsyncGenerator[Connection]:
         """Give a transaction in pipeline mode; after the block it is committed and durable.
 
-        Raises psycopg.Error when the server is away, a statement fails, or the commit came with a warning:
+        Raises psycopg.Error when the server is away or silent, a statement fails, or the commit came with a warning:
         Postgres reports a commit whose wait for the standby was cut off as success with one.
         """
         connection = await self._open()
         self._warnings.clear()
-        async with connection.pipeline(), connection.transaction():
-            yield connection
+        overdue = asyncio.get_running_loop().call_later(self._patience_s, _hang_up, connection)
+        try:
+            async with connection.pipeline(), connection.transaction():
+                yield connection
+        finally:
+            overdue.cancel()
         if self._warnings:
             raise psycopg.OperationalError(self._warnings[0])
 
     async def close(self) -> None:
         """Close the connection if there is one."""
         if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+            connection, self._connection = self._connection, None
+            await connection.close()
 
     async def _open(self) -> Connection:
         if self._connection is None or self._connection.broken or self._connection.closed:
@@ -61,3 +71,9 @@ class Link:
     def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         if diagnostic.severity_nonlocalized == "WARNING":
             self._warnings.append(diagnostic.message_primary or "warning")
+
+
+def _hang_up(connection: Connection) -> None:
+    """End the conversation from our side, so that whoever waits for a server that was stopped fails at once."""
+    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)

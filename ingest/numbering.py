@@ -23,6 +23,11 @@ class Numbering:
         self._clock_ns = clock_ns
         self._last_us = 0
 
+    def after(self, earlier: Numbering) -> Numbering:
+        """Go on above what an earlier numbering of this process has given."""
+        self._last_us = max(self._last_us, earlier._last_us)
+        return self
+
     def number(self, records: Iterable[Incoming]) -> list[Incoming]:
         """Return the records with their sequences, rising in the given order."""
         return [Incoming(record.bronze._replace(sequence=self._next()), record.row) for record in records]

@@ -1,4 +1,4 @@
-"""The gateway's process: its port, its health, its writer, and how it stops without losing a record."""
+"""The gateway's process: its parts, its ports, its health, and how it stops without losing a record."""
 
 from __future__ import annotations
 
@@ -6,38 +6,31 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
-import grpc.aio
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-
-from configs.settings import IngestSettings, Settings
+from configs.settings import Settings
+from ingest.clients import ClientDirectory
+from ingest.desk import serve_desk
+from ingest.direct import DirectWay
 from ingest.gateway import Gateway
-from ingest.generated import wire_pb2_grpc
 from ingest.lifeline import Lifeline
 from ingest.link import Link
+from ingest.metrics import Metrics
+from ingest.metrics_server import serving_metrics
+from ingest.outbox_way import OutboxWay
+from ingest.rpc_server import RpcServer
 from ingest.store_directory import StoreDirectory
+from ingest.token_endpoint import TokenEndpoint
+from ingest.token_server import serving_tokens
+from ingest.tokens import load_tokens
 from ingest.writer import Writer
-from receipts.errors import Unavailable
+from receipts.lake import lake_of
 
 _log = logging.getLogger(__name__)
-SERVICE = "databricks.zerobus.Zerobus"
-_OPTIONS = (
-    ("grpc.max_receive_message_length", 16 * 2**20),  # a till's SDK sends up to 10 MiB and resends what is refused
-    ("grpc.keepalive_time_ms", 20_000),  # half-open connections are noticed in 30 s, not after TCP's hours
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-)
-# Then the streams that are left are cut and their tills resend what was not acknowledged. Short, because the port is
-# closed meanwhile and the SDK of a till gives up after about 8 s: stop and start must fit into that.
-_GRACE_S = 2.0
-_SERVING = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 async def serve(settings: Settings, slot: int = 0, lifeline: Lifeline | None = None) -> None:
-    """Run the gateway until SIGTERM or SIGINT; raise what made the writer fail if it did.
+    """Run the gateway until SIGTERM or SIGINT; raise what made it fail if it did.
 
     `slot` is its number on this node. With a `lifeline` it is one of a fleet: it shares the port with the others and
     ends when the fleet does.
@@ -48,58 +41,58 @@ async def serve(settings: Settings, slot: int = 0, lifeline: Lifeline | None = N
         loop.add_signal_handler(number, stop.set)
     if lifeline is not None:
         lifeline.watch(stop.set)
-    async with running(settings, lifeline) as writing:
+    async with running(settings, slot, lifeline) as working:
         _log.info("Gateway %d takes records on %s:%d.", slot, settings.ingest.host, settings.ingest.port)
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait((stopping, writing), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((stopping, working), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        if writing.done():
-            writing.result()
+        if working.done():
+            working.result()
     _log.info("The gateway has stopped.")
 
 
 @asynccontextmanager
-async def running(settings: Settings, lifeline: Lifeline | None = None) -> AsyncGenerator[asyncio.Task[None]]:
+async def running(
+    settings: Settings, slot: int = 0, lifeline: Lifeline | None = None
+) -> AsyncGenerator[asyncio.Task[None]]:
     """Run a gateway for the length of the block; leaving it stops gracefully.
 
-    Gives the writer's task, which ends only by failing. Raises Unavailable when the port is taken. The health service
+    Gives the task of its work, which ends only by failing. Raises Unavailable when a port is taken. The health service
     says SERVING, for the server and for the service, while records can be stored.
     """
-    health_service = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue] - the stubs lack aio
+    rpc = RpcServer(settings.ingest, shared=lifeline is not None)
 
     async def on_ready(*, ready: bool) -> None:
-        await health_service.set("", _SERVING if ready else _NOT_SERVING)
-        await health_service.set(SERVICE, _SERVING if ready else _NOT_SERVING)
+        await rpc.say(ready=ready)
         if ready and lifeline is not None:
             lifeline.tell_ready()
 
-    await on_ready(ready=False)
-    links = Link(settings), Link(settings)
-    directory = StoreDirectory(links[0])
-    writer = Writer(links[1], directory, settings.ingest, on_ready)
-    gateway = Gateway(writer, directory, settings.ingest)
-    # Unless it is meant, a second gateway on the same port must fail, not take half of the tills.
-    server = grpc.aio.server(options=(*_OPTIONS, ("grpc.so_reuseport", int(lifeline is not None))))
-    wire_pb2_grpc.add_ZerobusServicer_to_server(gateway, server)
-    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
-    await _listen(server, settings.ingest)
-    writing = asyncio.create_task(writer.run(), name="ingest-writer")
-    try:
-        yield writing
-    finally:
-        await health_service.enter_graceful_shutdown()
-        gateway.ask_streams_to_close()
-        await server.stop(_GRACE_S)
-        writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
+    async with AsyncExitStack() as parts:
+        metrics, tokens, lake = Metrics(), load_tokens(settings), lake_of(settings)
+        links = [Link(settings) for _ in range(3)]
         for link in links:
-            await link.close()
+            parts.push_async_callback(link.close)
+        directory = StoreDirectory(links[0], lake)
+        direct = DirectWay(lake, settings.ingest)
+        writer = Writer(OutboxWay(links[1]), direct, directory, settings.ingest, on_ready, metrics)
+        gateway = Gateway(writer, directory, tokens, settings.ingest, metrics)
+        endpoint = TokenEndpoint(ClientDirectory(links[2]), tokens)
+        await rpc.start(gateway)
+        work = asyncio.create_task(_work(writer, settings), name="gateway-work")
+        parts.push_async_callback(_end, work)  # after the streams have ended: it makes their records durable
+        parts.push_async_callback(rpc.stop, gateway.ask_streams_to_close)
+        parts.enter_context(serving_metrics(metrics.registry, settings.ingest.metrics_port + slot))
+        await parts.enter_async_context(serving_tokens(endpoint.app(), settings.ingest, shared=lifeline is not None))
+        yield work
 
 
-async def _listen(server: grpc.aio.Server, settings: IngestSettings) -> None:
-    address = f"{settings.host}:{settings.port}"
-    try:
-        server.add_insecure_port(address)
-        await server.start()
-    except RuntimeError as error:
-        raise Unavailable(f"The gateway cannot listen on {address}: is another one running?") from error
+async def _work(writer: Writer, settings: Settings) -> None:
+    """Write records and look after refused ones. What the desk was at when it is cancelled it does again later."""
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(writer.run(), name="ingest-writer")
+        tasks.create_task(serve_desk(settings, asyncio.Event()), name="quarantine-desk")
+
+
+async def _end(work: asyncio.Task[None]) -> None:
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)

@@ -1,19 +1,24 @@
-"""What the gateway knows of the stores: read from Postgres, and again when a record names one that is not known."""
+"""What the gateway knows of the stores: from Postgres, from Bronze while Postgres is away, and from what it wrote."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 import psycopg
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake.exceptions import DeltaError
 
-from ingest.backoff import delays
 from ingest.link import Link
 from ingest.recording import list_stores
 from ingest.records import StorePlace
+from receipts import bronze
+from receipts.lake import Lake
 
 _log = logging.getLogger(__name__)
 _FRESH_S = 60.0  # after so long a store's new region, written through another gateway, is noticed
@@ -23,17 +28,19 @@ _MISSING_S = 1.0  # a store that is not there is looked for once in so long, how
 class StoreDirectory:
     """The stores by id. `link` is its own."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, lake: Lake) -> None:
         self._link = link
+        self._lake = lake
         self._places: dict[int, StorePlace] = {}
         self._read_at = -_FRESH_S
         self._missing: dict[int, float] = {}  # store ids looked for in vain, and when
         self._reading = asyncio.Lock()
+        self._troubled = False
 
     async def covering(self, store_ids: AbstractSet[int]) -> Mapping[int, StorePlace]:
         """Return the known stores, having looked again for those of `store_ids` that were not known.
 
-        Waits for as long as Postgres is away: whether a store exists cannot be said without it.
+        Never waits for a store to come back: with neither Postgres nor Bronze to ask, it answers what it knows.
         """
         if self._must_read(store_ids):
             async with self._reading:
@@ -58,13 +65,42 @@ class StoreDirectory:
         return any(now - self._missing.get(store_id, -_MISSING_S) >= _MISSING_S for store_id in unknown)
 
     async def _read(self) -> None:
-        for delay in delays(0.05, 1.0):
+        """Ask Postgres, else Bronze. What is known stays: Postgres learns late of what went straight to Bronze."""
+        found = await self._ask_postgres()
+        if found is None:
+            found = await self._ask_bronze()
+        self._places = {**self._places, **found}
+        self._read_at = time.monotonic()
+
+    async def _ask_postgres(self) -> dict[int, StorePlace] | None:
+        """Ask once more on a fresh connection when the one there was is broken."""
+        for last in (False, True):
             try:
                 async with self._link.transaction() as connection:
-                    self._places = await list_stores(connection)
+                    found = await list_stores(connection)
             except psycopg.Error as error:
-                _log.warning("The stores cannot be read, trying again: %s", type(error).__name__)
-                await asyncio.sleep(delay)
+                await self._link.close()
+                if last and not self._troubled:
+                    _log.warning("The stores cannot be read from Postgres, asking Bronze: %s", type(error).__name__)
+                    self._troubled = True
             else:
-                self._read_at = time.monotonic()
-                return
+                self._troubled = False
+                return found
+        return None
+
+    async def _ask_bronze(self) -> dict[int, StorePlace]:
+        try:
+            return await asyncio.to_thread(list_stores_in_bronze, self._lake)
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            _log.warning("The stores cannot be read from Bronze either: %s", type(error).__name__)
+            return {}
+
+
+def list_stores_in_bronze(lake: Lake) -> dict[int, StorePlace]:
+    """Return the region and time zone of every store as its latest record in Bronze has them; blocking."""
+    if not lake.exists(bronze.STORES.name):
+        return {}
+    dataset = lake.open(bronze.STORES.name).to_pyarrow_dataset()
+    rows = dataset.to_table(["store_id", "sequence", "payload"], filter=pc.field("refusal").is_null())
+    documents = map(json.loads, rows.sort_by("sequence")["payload"].to_pylist())
+    return {one["store_id"]: StorePlace(one["region_id"], one["time_zone"]) for one in documents}

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import grpc
 import grpc.aio
 
+from configs.settings import IngestSettings
+from ingest.access import Claims
 from ingest.generated import wire_pb2
 from ingest.intake import Intake
-from ingest.writer import Submission, Writer
+from ingest.metrics import Metrics
+from ingest.records import Incoming
+from ingest.submissions import Submission
+from ingest.writer import Writer
 
+_CLOSE_BEFORE_S = 60.0  # how long before its token expires a till is asked to come back with a new one
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -29,16 +36,29 @@ class ProtocolError(Exception):
 class Stream:
     """Reads messages and acknowledges them once they are durable.
 
-    Beyond `max_unacked_records` it reads no further, which holds the till by HTTP/2 flow control.
+    Beyond `max_unacked_records` or `max_unacked_bytes` it reads no further, which holds the till by HTTP/2 flow
+    control. Shortly before its token expires the till is asked to come back on a new stream.
     """
 
-    def __init__(self, record_format: int, intake: Intake, writer: Writer, max_unacked_records: int) -> None:
+    def __init__(
+        self,
+        record_format: int,
+        intake: Intake,
+        writer: Writer,
+        settings: IngestSettings,
+        claims: Claims,
+        metrics: Metrics,
+    ) -> None:
         self._payload = "json" if record_format == wire_pb2.JSON else "proto"
         self._intake = intake
         self._writer = writer
-        self._max_unacked_records = max_unacked_records
+        self._settings = settings
+        self._expires_at = claims.expires_at
+        self._metrics = metrics
+        self._received_bytes = metrics.bytes.labels(intake.bronze_table)
         self._unacked_records = 0
-        self._received = -1  # the last offset that was read
+        self._unacked_bytes = 0
+        self._received = -1  # the last offset that was handed to the writer
         self._durable = -1  # the last offset that is committed, with all before it
         self._complete = False  # nothing more will be read
         self._closing_s = 0.0  # what the close signal says; 0: none to send
@@ -52,15 +72,22 @@ class Stream:
         """
         offence: ProtocolError | None = None
         acks = asyncio.create_task(self._send_acks(context))
+        left_s = (self._expires_at - datetime.now(UTC)).total_seconds()
+        loop = asyncio.get_running_loop()
+        warning = loop.call_later(max(left_s - _CLOSE_BEFORE_S, 0.0), self.ask_to_close, min(left_s, _CLOSE_BEFORE_S))
         try:
             try:
-                await self._read(messages)
+                async with asyncio.timeout(left_s):
+                    await self._read(messages)
+            except TimeoutError:
+                offence = ProtocolError(grpc.StatusCode.UNAUTHENTICATED, "The token of this stream has expired.")
             except ProtocolError as error:
                 offence = error
             self._complete = True
             self._changed.set()
             await acks
         finally:
+            warning.cancel()
             acks.cancel()
         if offence is not None:
             raise offence
@@ -72,16 +99,32 @@ class Stream:
 
     async def _read(self, messages: AsyncIterator[wire_pb2.FromTill]) -> None:
         async for message in messages:
+            read_at = time.perf_counter()
             offset, payloads = self._open(message)
             if offset != self._received + 1:
                 raise _invalid(f"offset {offset} is out of order: expected {self._received + 1}, one for each message.")
-            self._received = offset
             records = await self._intake.validate(payloads)
-            self._unacked_records += len(records)
-            self._writer.submit(Submission(records, partial(self._note, offset, len(records))))
-            while self._unacked_records >= self._max_unacked_records:
+            self._submit(offset, records, sum(map(len, payloads)), read_at)
+            while self._is_full():
                 self._room.clear()
                 await self._room.wait()
+
+    def _submit(self, offset: int, records: Sequence[Incoming], size_bytes: int, read_at: float) -> None:
+        """Hand a message to the writer; nothing waits in here, so a stream that is cut did all of it or nothing."""
+        self._received = offset
+        self._unacked_records += len(records)
+        self._unacked_bytes += size_bytes
+        self._received_bytes.inc(size_bytes)
+        self._metrics.in_flight.inc(len(records))
+        self._writer.submit(
+            Submission(records, partial(self._note, offset, len(records), size_bytes, read_at), size_bytes)
+        )
+
+    def _is_full(self) -> bool:
+        return (
+            self._unacked_records >= self._settings.max_unacked_records
+            or self._unacked_bytes >= self._settings.max_unacked_bytes
+        )
 
     def _open(self, message: wire_pb2.FromTill) -> tuple[int, Sequence[bytes]]:
         kind = message.WhichOneof("message")
@@ -98,9 +141,12 @@ class Stream:
         content = getattr(body, payload)
         return body.offset, [content] if kind == "record" else content.records
 
-    def _note(self, offset: int, records: int) -> None:
+    def _note(self, offset: int, records: int, size_bytes: int, read_at: float) -> None:
         self._durable = offset
         self._unacked_records -= records
+        self._unacked_bytes -= size_bytes
+        self._metrics.in_flight.dec(records)
+        self._metrics.ack_seconds.observe(time.perf_counter() - read_at)
         self._changed.set()
         self._room.set()
 

@@ -1,149 +1,194 @@
-"""The one task that writes: groups the records of all streams and commits each group once."""
+"""The one task that writes: groups the records of all streams and makes each group durable, by one way or the other."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import chain
 from typing import Protocol
 
 import psycopg
 
 from configs.settings import IngestSettings
 from ingest.backoff import delays
-from ingest.link import Link
+from ingest.bronze_writing import BronzeUnavailable
+from ingest.direct import DirectWay
+from ingest.metrics import Metrics
 from ingest.numbering import GATEWAYS, Numbering
-from ingest.recording import next_numbering, record_group
-from ingest.records import Incoming, StorePlace, StoreRow
+from ingest.outbox_way import OutboxWay
+from ingest.records import Incoming, OutboxRow, StorePlace, StoreRow
 from ingest.store_directory import StoreDirectory
-from ingest.validation import Origin, refuse
+from ingest.submissions import Submission, Submissions
+from ingest.tallies import tally
 
 _log = logging.getLogger(__name__)
+_PROBE_S = 1.0  # how often Postgres is asked whether it is back
 
 
 class OnReady(Protocol):
-    """Hears whether Postgres takes writes."""
+    """Hears whether records can be stored."""
 
     async def __call__(self, *, ready: bool) -> None:
         """Take note of a change."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """The records of one message and what to call once they are durable."""
-
-    records: Sequence[Incoming]
-    on_durable: Callable[[], None]
-
-
 class Writer:
-    """Commits in the order of submission. `on_ready` hears whether Postgres takes writes, at each change."""
+    """Commits in the order of submission: through Postgres, and straight into Bronze while Postgres takes no writes.
+
+    A group is never given up: while neither store takes it both are tried in turn and nothing is acknowledged. It may
+    be written to both, when the outcome of a commit is unknown; settlement makes that one record each. `on_ready`
+    hears whether either store takes writes, at each change.
+    """
 
     def __init__(
         self,
-        link: Link,
+        outbox: OutboxWay,
+        direct: DirectWay,
         directory: StoreDirectory,
         settings: IngestSettings,
         on_ready: OnReady,
+        metrics: Metrics,
     ) -> None:
-        self._link = link
+        self._outbox = outbox
+        self._direct = direct
         self._directory = directory
         self._settings = settings
         self._on_ready = on_ready
-        self._queue: asyncio.Queue[Submission] = asyncio.Queue()
-        self._queued_records = 0
+        self._metrics = metrics
+        self._submissions = Submissions()
+        self._postgres_back = asyncio.Event()  # set while Postgres takes writes
+        self._postgres_away = asyncio.Event()  # the opposite; neither is set until it was tried
+        self._lake_up: bool | None = False  # whether Bronze took the last direct write; None: not tried this time
         self._ready: bool | None = None  # not known yet
         self._numbering = Numbering(secrets.randbelow(GATEWAYS))  # until Postgres gives it a number of its own
 
     @property
     def ready(self) -> bool:
-        """Say whether Postgres took the last write."""
+        """Say whether a store took the last write."""
         return self._ready is True
 
     def submit(self, submission: Submission) -> None:
         """Queue the records of a message."""
-        self._queued_records += len(submission.records)
-        self._queue.put_nowait(submission)
+        self._submissions.put(submission)
 
     async def run(self) -> None:
-        """Write groups until cancelled; a group is given up never, so nothing submitted is lost while this runs."""
-        await self._connect()
-        while True:
-            group = await self._next_group()
-            await self._write(self._numbering.number(record for submission in group for record in submission.records))
-            for submission in group:
-                submission.on_durable()
-                self._queue.task_done()
+        """Write groups until cancelled; nothing submitted is given up while this runs."""
+        await self._begin()
+        watching = asyncio.create_task(self._watch_postgres(), name="ingest-postgres-watch")
+        try:
+            while True:
+                group = await self._next_group()
+                await self._write(self._numbering.number(chain.from_iterable(one.records for one in group)))
+                self._submissions.done(group)
+        finally:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
 
     async def drain(self) -> None:
         """Wait until everything submitted is durable."""
-        await self._queue.join()
+        await self._submissions.join()
 
     async def _next_group(self) -> list[Submission]:
-        group = [await self._queue.get()]
-        if self._queued_records < self._settings.batch_records:
-            await asyncio.sleep(self._settings.flush_ms / 1000)
-        count = len(group[0].records)
-        while count < self._settings.batch_records and not self._queue.empty():
-            group.append(self._queue.get_nowait())
-            count += len(group[-1].records)
-        self._queued_records -= count
-        return group
+        settings = self._settings
+        if self._postgres_away.is_set():
+            return await self._submissions.take(settings.drain_records, settings.direct_flush_ms / 1000)
+        return await self._submissions.take(settings.batch_records, settings.flush_ms / 1000)
 
     async def _write(self, records: Sequence[Incoming]) -> None:
-        """Commit records; try for as long as it takes, and part them when Postgres refuses what one of them holds."""
+        """Make records durable, however long it takes."""
         for delay in delays(0.05, 1.0):
-            try:
-                async with self._link.transaction() as connection:
-                    await record_group(connection, records)
-            except (psycopg.DataError, psycopg.IntegrityError) as error:
-                await self._write_apart(records, error)
-                return
-            except psycopg.Error as error:
-                await self._say(ready=False, problem=error)
-                await asyncio.sleep(delay)
-            else:
-                await self._say(ready=True)
+            if await self._write_to_outbox(records) or await self._write_directly(records):
                 stores = (record.row for record in records if isinstance(record.row, StoreRow))
                 self._directory.learn((row.store_id, StorePlace(row.region_id, row.time_zone)) for row in stores)
                 return
+            await self._pause(delay)
 
-    async def _write_apart(self, records: Sequence[Incoming], error: psycopg.Error) -> None:
-        """Write halves by themselves, down to the one record that Postgres does not take: that one is refused."""
-        if len(records) > 1:
-            middle = len(records) // 2
-            await self._write(records[:middle])
-            await self._write(records[middle:])
-            return
-        row = records[0].bronze
-        if row.refusal is not None:
-            raise error  # a refusal is plain text: if Postgres takes not even that, the schema is wrong
-        _log.error("Postgres refused a validated record of %s: SQLSTATE %s", row.bronze_table, error.sqlstate)
-        reason = f"The database does not accept this record (SQLSTATE {error.sqlstate})."
-        await self._write([refuse(row.payload.encode(), reason, Origin(row.bronze_table, row.source, row.received_at))])
+    async def _write_to_outbox(self, records: Sequence[Incoming]) -> bool:
+        if self._postgres_away.is_set():
+            return False
+        try:
+            new = await self._outbox.write(records)
+        except psycopg.Error as error:
+            await self._lose_postgres(error)
+            return False
+        tally(self._metrics, "outbox", records, new)
+        return True
 
-    async def _connect(self) -> None:
+    async def _write_directly(self, records: Sequence[Incoming]) -> bool:
+        try:
+            new: list[OutboxRow] = await self._direct.write([record.bronze for record in records])
+        except BronzeUnavailable as error:
+            await self._note_lake(up=False, problem=error)
+            return False
+        await self._note_lake(up=True)
+        tally(self._metrics, "direct", records, new)
+        return True
+
+    async def _begin(self) -> None:
+        """Find a store that takes writes; a gateway may start without Postgres."""
         for delay in delays(0.05, 1.0):
             try:
-                async with self._link.transaction() as connection:
-                    self._numbering = await next_numbering(connection)
+                await self._regain_postgres()
             except psycopg.Error as error:
-                await self._say(ready=False, problem=error)
-                await asyncio.sleep(delay)
+                await self._lose_postgres(error)
             else:
-                await self._say(ready=True)
                 return
+            try:
+                await self._direct.prepare()
+            except BronzeUnavailable as error:
+                await self._note_lake(up=False, problem=error)
+            else:
+                await self._note_lake(up=True)
+                return
+            await asyncio.sleep(delay)
 
-    async def _say(self, *, ready: bool, problem: psycopg.Error | None = None) -> None:
-        """Tell and log a change; while Postgres stays away nothing is repeated."""
-        if ready == self._ready:
+    async def _pause(self, delay: float) -> None:
+        """Wait, but not once Postgres is back."""
+        try:
+            await asyncio.wait_for(self._postgres_back.wait(), delay)
+        except TimeoutError:
             return
-        if problem is not None:
-            _log.error("Postgres takes no writes, tills are held: %s", type(problem).__name__)
-        else:
-            _log.info("Postgres takes writes.")
-        self._ready = ready
-        await self._on_ready(ready=ready)
+
+    async def _watch_postgres(self) -> None:
+        """While Postgres is away, ask about once a second whether it takes writes again."""
+        while True:
+            await self._postgres_away.wait()
+            await asyncio.sleep(_PROBE_S)
+            try:
+                await self._regain_postgres()
+            except psycopg.Error:
+                continue
+
+    async def _regain_postgres(self) -> None:
+        self._numbering = (await self._outbox.numbering()).after(self._numbering)
+        self._postgres_away.clear()
+        self._postgres_back.set()
+        self._lake_up = None
+        self._metrics.postgres_up.set(1)
+        _log.info("Postgres takes writes.")
+        await self._tell()
+
+    async def _lose_postgres(self, problem: psycopg.Error) -> None:
+        if not self._postgres_away.is_set():
+            _log.error("Postgres takes no writes, records go straight to Bronze: %s", type(problem).__name__)
+        self._postgres_back.clear()
+        self._postgres_away.set()
+        self._metrics.postgres_up.set(0)
+        await self._tell()
+
+    async def _note_lake(self, *, up: bool, problem: Exception | None = None) -> None:
+        if problem is not None and self._ready is not False:
+            _log.error("Bronze takes no writes either, tills are held: %s", type(problem).__name__)
+        self._lake_up = up
+        self._metrics.lake_up.set(up)
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """Tell a change; while nothing changes nothing is repeated."""
+        ready = self._postgres_back.is_set() or self._lake_up is not False
+        if ready != self._ready:
+            self._ready = ready
+            await self._on_ready(ready=ready)
