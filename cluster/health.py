@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import psycopg
 
@@ -24,17 +26,36 @@ def postgres_is_healthy(settings: Settings) -> bool:
 
 
 def gateway_is_healthy(settings: Settings) -> bool:
-    """Ask the gateway by the standard gRPC health protocol."""
+    """Ask the gateway by the standard gRPC health protocol; over TLS, the one with the settings' own certificate."""
     import grpc  # noqa: PLC0415  only this question needs it
     from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: PLC0415  as grpc
 
     target = f"{reachable(settings.ingest.host)}:{settings.ingest.port}"
+    options: list[tuple[str, object]] = [("grpc.enable_http_proxy", 0)]
+    chain = settings.ingest.tls_certificate
     try:
-        with grpc.insecure_channel(target, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        if chain is None:
+            channel = grpc.insecure_channel(target, options=options)
+        else:
+            options.append(("grpc.ssl_target_name_override", _certified_name(chain)))
+            channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(chain.read_bytes()), options=options)
+        with channel:
             answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=_ANSWER_S)
             return answer.status == health_pb2.HealthCheckResponse.SERVING
-    except grpc.RpcError:
+    except (grpc.RpcError, OSError, ValueError):
         return False
+
+
+def _certified_name(chain: Path) -> str:
+    """Return a name or address that a certificate is for. Raises ValueError when it is none, or is for nothing."""
+    from cryptography import x509  # noqa: PLC0415  as grpc
+
+    certificate = x509.load_pem_x509_certificates(chain.read_bytes())[0]
+    try:
+        named = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        raise ValueError(f"{chain} names no host") from None
+    return next(str(one.value) for one in named)
 
 
 def serve_is_healthy(settings: Settings) -> bool:
