@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from cluster import migrations, postgres, postgres_home, roles
+from cluster.credentials import ensure_credentials
 from configs.settings import Settings
 from tests.drills.rig import Rig, start_postgres
 from tests.fixtures.database import PostgresServer
@@ -74,6 +75,7 @@ def rig(
         },
     )
     settings.state_dir.mkdir()
+    ensure_credentials(settings)
     store_rows(settings, stores=[make_store(store_id=store_id) for store_id in STORES])
     made = Rig(drill_server.settings, settings, ray_address, request.config.getoption("--drill-seed", default=_SEED))
     try:
