@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cluster.credentials import write_private
+from cluster.errors import PlatformError
 from ingest.backoff import delays
 from ingest.lifeline import READY
 
@@ -70,13 +71,18 @@ class Fleet:
         self._not_before = 0.0  # of the next start, after a gateway died early
         self._told: object = None
         self._roll = threading.Event()
+        self._served = False  # whether any gateway ever did
 
     def roll(self) -> None:
         """Ask for every gateway to be replaced; returns at once."""
         self._roll.set()
 
     def run(self, stop: threading.Event) -> None:
-        """Look after the gateways until `stop` is set, then let them finish and return when they are gone."""
+        """Look after the gateways until `stop` is set, then let them finish and return when they are gone.
+
+        Raises PlatformError when the first one ends before any has served: its settings are wrong, which no
+        repetition mends.
+        """
         try:
             while not stop.is_set():
                 self.look()
@@ -104,6 +110,7 @@ class Fleet:
             with contextlib.suppress(BlockingIOError, ConnectionResetError):
                 if member.lifeline.recv(1) == READY:
                     member.state = State.SERVING
+                    self._served = True
                     self._waits = delays(0.1, 5.0)
         age = time.monotonic() - member.since
         if (member.state is State.STARTING and age > _READY_S) or (member.state is State.LEAVING and age > _GRACE_S):
@@ -114,6 +121,8 @@ class Fleet:
         member.lifeline.close()
         self._members.remove(member)
         self._to_replace.discard(member.process.pid)
+        if member.state is State.STARTING and not self._served:
+            raise PlatformError("The gateways cannot start; the reason stands above.")
         if member.state is not State.LEAVING:
             _log.error(
                 "Gateway %d ended with status %s; another takes its place.", member.slot, member.process.returncode

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from cluster.errors import PlatformError
 from cluster.fleet import Fleet
 
 _DEADLINE_S = 60
@@ -107,6 +108,12 @@ def test_a_roll_to_a_version_that_does_not_start_keeps_the_old_ones_serving(flee
     assert fleet.serving() == before
     fleet.behaviour = "serve"
     until(lambda: fleet.told()["rolls"] == 1)
+
+
+def test_a_fleet_whose_first_gateway_cannot_start_says_so_and_ends(tmp_path):
+    fleet = Fleet(2, lambda slot, fd: [sys.executable, "-c", _WORKER, str(fd), "fail"], tmp_path / "fleet.json")
+    with pytest.raises(PlatformError, match="cannot start"):
+        fleet.run(threading.Event())
 
 
 def test_stopping_leaves_no_process_and_no_file(tmp_path):

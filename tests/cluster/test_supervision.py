@@ -121,9 +121,9 @@ def test_an_unknown_part_is_named_with_those_there_are():
 
 
 def test_a_part_that_cannot_start_says_why_in_one_sentence(platform: Settings):
-    # No database was prepared, so nobody has given the gateway a password.
+    # No database was prepared, so nobody has made the secrets of the gateway.
     done = _run(platform, "up", "--only", "gateway", expect=1)
-    assert "gateway ended: receipts: RECEIPTS_DATABASE__ROLE_PASSWORDS__RECEIPTS_INGEST is not set" in done.stderr
+    assert "gateway ended: receipts: RECEIPTS_INGEST__TOKEN_KEY is not set" in done.stderr
     assert "Traceback" not in done.stderr
 
 
