@@ -34,6 +34,8 @@ _MARKS = {
 KINDS = (MALFORMED, *_MARKS)
 
 _SHORTEST = 13  # digits of a card number
+_WIDEST = 1024  # bytes: no card number is longer, with separators of three characters and all of it escaped
+_OF_A_NUMBER = b"0123456789abcdefABCDEFnrtu\\ \t\r\n-_./,\x00" + bytes(range(0x80, 0x100))
 _LONGEST_PATH = 80  # characters: a path is made of the sender's keys, which may be anything
 _HINTS = {
     "extra_forbidden": "is not a field of this record",
@@ -95,6 +97,17 @@ def card_number_field(model: Receipt | Customer | Store, document: str) -> str |
     return next((path for path, name, text in _leaves(model.model_dump(mode="json")) if _holds_one(name, text)), None)
 
 
+def beginning(payload: bytes, size: int) -> bytes:
+    """Return about the first `size` bytes of a payload that is too long to be held.
+
+    What is cut off must not leave most of a card number behind, which nothing would tell from other digits.
+    """
+    if len(payload) <= size:
+        return payload
+    sure = max(size - _WIDEST, 0)
+    return payload[:sure] + payload[sure:size].rstrip(_OF_A_NUMBER)
+
+
 def scrub(payload: bytes) -> tuple[str, bool]:
     """Return a refused payload as text that can be stored, and whether a card number was destroyed in it.
 
@@ -133,7 +146,9 @@ def _holds_one(name: str, text: str) -> bool:
 
 
 def _describe(detail: ErrorDetails) -> str:
-    path = ".".join(str(part) for part in detail["loc"])[:_LONGEST_PATH]
+    # Each key by itself first: after the number of a line and a point the digits of a key would read as a fraction.
+    path = ".".join(destroy_card_numbers(str(part)) for part in detail["loc"])
+    path = destroy_card_numbers(path)[:_LONGEST_PATH]  # cut last: a part of a card number is not found any more
     hint = _HINTS.get(detail["type"], detail["msg"].removeprefix("Value error, "))
     if detail["type"] == "json_invalid":
         return hint

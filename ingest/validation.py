@@ -52,7 +52,8 @@ def parse(payload: bytes, origin: Origin, max_bytes: int) -> Parsed | Incoming:
     if not payload.strip():
         return refuse(payload, "The record is empty.", origin)
     if len(payload) > max_bytes:
-        return refuse(payload[:max_bytes], refusals.too_large(len(payload), max_bytes), origin)
+        reason = refusals.too_large(len(payload), max_bytes)
+        return refuse(refusals.beginning(payload, max_bytes), reason, origin)
     try:
         model = _MODELS[origin.bronze_table].model_validate_json(payload)
     except ValidationError as error:

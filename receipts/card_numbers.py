@@ -22,8 +22,9 @@ DESTROYED = "[card number removed]"
 
 # An escape of JSON becomes what it stands for, filled up with NUL to its old length, so that places stay the same.
 _ESCAPED = re.compile(r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|[nrtbf/])")
-# Blanks, dashes, dots, slashes, commas, backslashes and characters without width: at most three between two digits.
-_SEPARATOR = r"[\s\-‐-―−_./,·\\\u00ad\u200b-\u200f\u2060\ufeff]"
+# Blanks, dashes, dots, slashes, commas, backslashes, characters without width and what stands for bytes that could not
+# be read, such as the hard space of an old code page: at most three between two digits.
+_SEPARATOR = r"[\s\-‐-―−_./,·\\\u00ad\u200b-\u200f\u2060\ufeff\ufffd]"
 _RUN = re.compile(rf"\d(?:\x00*(?:{_SEPARATOR}\x00*){{0,3}}\d){{12,}}")
 _GROUP = re.compile(r"\d(?:\x00*\d)*")
 _SHOWN_RECEIPT_ID = re.compile(r"\b\d{6}-\d{5}-\d{3}-\d{6}-\d{2}\b")

@@ -5,37 +5,14 @@ import json
 import grpc
 import psycopg
 import pytest
-from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.json_format import ParseDict
-from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.descriptor_pb2 import DescriptorProto
 
 from ingest.generated import wire_pb2
 from ingest.protobuf_records import json_reader
 from receipts.errors import InvalidInput
 from tests.fixtures.retail import make_receipt
+from tests.ingest.protobuf_writer import describe, encode, message_class
 from tests.ingest.till_double import connected, open_stream
-
-_TYPES = {
-    str: FieldDescriptorProto.TYPE_STRING,
-    int: FieldDescriptorProto.TYPE_INT64,
-    float: FieldDescriptorProto.TYPE_DOUBLE,
-}
-
-
-def _message(name: str, example: dict, package: str) -> DescriptorProto:
-    """Describe a message that holds a JSON object, its nested objects as nested messages."""
-    message = DescriptorProto(name=name.rsplit(".", 1)[-1])
-    for number, (key, value) in enumerate(example.items(), 1):
-        field = message.field.add(name=key, number=number, label=FieldDescriptorProto.LABEL_OPTIONAL)
-        if isinstance(value, list):
-            field.label = FieldDescriptorProto.LABEL_REPEATED
-            nested = f"{name}.{key.title()}"
-            message.nested_type.append(_message(nested, {k: v for one in value for k, v in one.items()}, package))
-            field.type, field.type_name = FieldDescriptorProto.TYPE_MESSAGE, f".{package}.{nested}"
-        else:
-            field.type = _TYPES[type(value)]
-    return message
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +22,11 @@ def example() -> dict:
 
 @pytest.fixture(scope="module", params=["acme.pos.v1", "x"])
 def descriptor(request: pytest.FixtureRequest, example: dict) -> tuple[DescriptorProto, str]:
-    return _message("TillReceipt", example, request.param), request.param
+    return describe("TillReceipt", example, request.param), request.param
 
 
 def _encode(descriptor: tuple[DescriptorProto, str], value: dict) -> bytes:
-    message, package = descriptor
-    pool = DescriptorPool()
-    pool.Add(FileDescriptorProto(name="pos.proto", package=package, message_type=[message]))
-    found = pool.FindMessageTypeByName(f"{package}.{message.name}")
-    return ParseDict(value, GetMessageClass(found)()).SerializeToString()
+    return encode(message_class(*descriptor), value)
 
 
 def test_a_record_becomes_the_json_it_stands_for(descriptor: tuple[DescriptorProto, str], example: dict) -> None:
@@ -66,7 +39,7 @@ def test_bytes_that_do_not_decode_are_told_apart(descriptor: tuple[DescriptorPro
 
 
 @pytest.mark.parametrize(
-    "descriptor", [b"", b"\xff\xff", _message("A", {"b": [{"c": 1}]}, "x").SerializeToString()[:-9]]
+    "descriptor", [b"", b"\xff\xff", describe("A", {"b": [{"c": 1}]}, "x").SerializeToString()[:-9]]
 )
 def test_a_descriptor_that_cannot_be_used_is_refused(descriptor: bytes) -> None:
     with pytest.raises(InvalidInput, match="descriptor_proto"):
