@@ -3,9 +3,8 @@
 How a till that was cut off for a day catches up. Its records keep their order, so a new receipt goes behind the ones
 that wait. To be prompt again, the till empties its spool in messages of up to 100 records; what waits while a message
 is under way travels in the next one, and with nothing waiting a receipt leaves at once, alone. To leave the gateway to
-others, at most 4 messages are under way: the acks set the pace, as in TCP, so 400 tills that come back together hold at
-most 160,000 records in the gateway between them and share it evenly, and a till that was never cut off waits behind a
-second or so of that, not behind a day.
+others, at most 4 messages are under way, 400 records: the next one leaves when an ack has come. However much waits on
+the disks of tills that come back together, a gateway holds at most 400 records of each.
 """
 
 from __future__ import annotations
@@ -52,6 +51,7 @@ class PointOfSale:
         self, line: Line, spool: Path, *, spool_bytes: int = _SPOOL_BYTES, on_ack: Callable[[State], None] | None = None
     ) -> None:
         self._line = line
+        self._folder = spool
         self._spool = Spool(spool, spool_bytes)
         self.damage = self._spool.damage  # a sentence when the spool was damaged and began anew
         if self.damage:
@@ -101,7 +101,7 @@ class PointOfSale:
                 state = self.state()
                 raise Unavailable(
                     f"The gateway at {self._line.target} cannot be reached ({state.problem or 'it does not answer'}); "
-                    f"{state.waiting.records} records wait."
+                    f"{state.waiting.records} records wait in {self._folder}."
                 )
 
     def state(self) -> State:

@@ -51,7 +51,7 @@ def test_a_card_number_behind_a_key_that_comes_twice_is_destroyed_too() -> None:
     "text",
     [
         make_receipt().canonical(),
-        make_receipt(lines=[{**MILK, "sku": "36000000000008"}]).canonical(),
+        make_receipt(lines=[{**MILK, "sku": "36000000000081"}]).canonical(),
         make_receipt(lines=[{**MILK, "sku": "4000000000006"}]).canonical(),
         "{}",
         "no JSON",
@@ -62,7 +62,7 @@ def test_what_the_gateway_accepts_is_stored_as_it_came(text: str) -> None:
 
 
 def test_the_products_above_would_pass_for_cards_elsewhere() -> None:
-    assert "36000000000008" not in without_card_numbers(with_line(description="36000000000008"))
+    assert "36000000000081" not in without_card_numbers(with_line(description="36000000000081"))
 
 
 @pytest.mark.parametrize(("text", "problem"), [(" ", "number 3 is empty"), ("x" * 10_420_225, "has 10420225 bytes")])
