@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down status demo test sure lint format bench load screenshots chromium clean
+.PHONY: help up down status demo test drills sure lint format bench load screenshots chromium clean
 
 help: ## Print every target
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ lint: $(STAMP) ## Check format, lint, types and import rules
 
 test: lint chromium ## Check everything: lint, types, import rules and all tests
 	@$(BIN)/python -m pytest $(TESTS)
+
+drills: $(STAMP) ## Run the failure drills with outages of a minute
+	@$(BIN)/python -m pytest tests/drills --drill-seconds 60
 
 sure: ## Do in a fresh clone of HEAD what CI does
 	@clone=$$(mktemp -d)/receipts; git clone --quiet . "$$clone"; cd "$$clone"; $(MAKE) test; rm -rf "$$clone"

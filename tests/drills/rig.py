@@ -6,6 +6,7 @@ import ctypes
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -23,8 +24,10 @@ from configs.settings import Settings
 from data_jobs.refinement import Refinery, refine_all
 from data_jobs.sync import sync
 from data_jobs.tables import silver_receipts
+from ingest.bronze_writing import DIRECT
 from ingest.evidence import gather
 from ingest.invariants import judge
+from receipts.bronze import RECEIPTS
 from receipts.database import DatabaseRole, connect
 from receipts.lake import lake_of
 from tests.drills.till import PATIENCE_S, History, Till
@@ -123,7 +126,7 @@ class Rig:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
         self.gateway = Worker(self.settings, "gateway", command("ingest", "gateway"))
-        self.drainer = Worker(self.settings, "drainer", command("ingest", "drain"))
+        self.drainer = self._drainer()
 
     @property
     def bronze(self) -> Path:
@@ -141,6 +144,21 @@ class Rig:
             till = Till(f"127.0.0.1:{port}", stores[number : number + 2], self.history, self.seed + number)
             self.tills.append(till)
             till.start()
+
+    def let_a_drainer_die(self, point: str, count: int) -> None:
+        """Run a drainer that kills itself when it comes to a point of its work for the n-th time; none is left."""
+        self.drainer.end()
+        script = Path(__file__).with_name("mortal_drainer.py")
+        self.drainer = Worker(self.settings, "drainer", [sys.executable, str(script), point, str(count)])
+        self.drainer.start()
+        assert self.drainer.wait_for_its_end() == -signal.SIGKILL, self.drainer.last_words()
+
+    def start_drainer(self) -> None:
+        self.drainer = self._drainer()
+        self.drainer.start()
+
+    def _drainer(self) -> Worker:
+        return Worker(self.settings, "drainer", command("ingest", "drain"))
 
     def soon(self) -> None:
         """Return at a random moment under load, after something new was acknowledged."""
@@ -198,6 +216,11 @@ class Rig:
         yield
         for pid in pids:
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+    def direct_commits(self) -> int:
+        """Return how many groups of receipts went straight to Bronze."""
+        number = lake_of(self.settings).open(RECEIPTS.name).transaction_version(DIRECT)
+        return 0 if number is None else number + 1
 
     def waiting(self) -> int:
         """Return how many records the outbox holds for Bronze."""
