@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake.exceptions import DeltaError
 
+from ingest.backoff import delays
 from ingest.link import Link
 from ingest.recording import list_stores
 from ingest.records import StorePlace
@@ -40,15 +41,16 @@ class StoreDirectory:
     async def covering(self, store_ids: AbstractSet[int]) -> Mapping[int, StorePlace]:
         """Return the known stores, having looked again for those of `store_ids` that were not known.
 
-        Never waits for a store to come back: with neither Postgres nor Bronze to ask, it answers what it knows.
+        Waits only while such a store can be looked for nowhere: then nothing could be acknowledged either.
         """
-        if self._must_read(store_ids):
+        for delay in delays(0.05, 1.0):
+            if not self._must_read(store_ids):
+                break
             async with self._reading:
-                if self._must_read(store_ids):
-                    await self._read()
-                    now = time.monotonic()
-                    self._missing = {store_id: at for store_id, at in self._missing.items() if now - at < _MISSING_S}
-                    self._missing.update(dict.fromkeys(store_ids - self._places.keys(), now))
+                answered = not self._must_read(store_ids) or await self._look_for(store_ids)
+            if answered or store_ids <= self._places.keys():
+                break
+            await asyncio.sleep(delay)
         return self._places
 
     def learn(self, places: Iterable[tuple[int, StorePlace]]) -> None:
@@ -64,17 +66,25 @@ class StoreDirectory:
         unknown = store_ids - self._places.keys()
         return any(now - self._missing.get(store_id, -_MISSING_S) >= _MISSING_S for store_id in unknown)
 
-    async def _read(self) -> None:
-        """Ask Postgres, else Bronze. What is known stays: Postgres learns late of what went straight to Bronze."""
+    async def _look_for(self, store_ids: AbstractSet[int]) -> bool:
+        """Ask Postgres, else Bronze; say whether one of them answered.
+
+        What is known stays: Postgres learns late of what went straight to Bronze.
+        """
         found = await self._ask_postgres()
         if found is None:
             found = await self._ask_bronze()
+        now = self._read_at = time.monotonic()
+        if found is None:
+            return False
         self._places = {**self._places, **found}
-        self._read_at = time.monotonic()
+        self._missing = {store_id: at for store_id, at in self._missing.items() if now - at < _MISSING_S}
+        self._missing.update(dict.fromkeys(store_ids - self._places.keys(), now))
+        return True
 
     async def _ask_postgres(self) -> dict[int, StorePlace] | None:
-        """Ask once more on a fresh connection when the one there was is broken."""
-        for last in (False, True):
+        """Ask again on a fresh connection when the one there was is broken."""
+        for last in (True,) if self._troubled else (False, True):
             try:
                 async with self._link.transaction() as connection:
                     found = await list_stores(connection)
@@ -88,19 +98,20 @@ class StoreDirectory:
                 return found
         return None
 
-    async def _ask_bronze(self) -> dict[int, StorePlace]:
+    async def _ask_bronze(self) -> dict[int, StorePlace] | None:
         try:
             return await asyncio.to_thread(list_stores_in_bronze, self._lake)
         except (DeltaError, OSError, pa.ArrowException) as error:
             _log.warning("The stores cannot be read from Bronze either: %s", type(error).__name__)
-            return {}
+            return None
 
 
 def list_stores_in_bronze(lake: Lake) -> dict[int, StorePlace]:
-    """Return the region and time zone of every store as its latest record in Bronze has them; blocking."""
-    if not lake.exists(bronze.STORES.name):
-        return {}
-    dataset = lake.open(bronze.STORES.name).to_pyarrow_dataset()
+    """Return the region and time zone of every store as its latest record in Bronze has them; blocking.
+
+    Raises DeltaError, OSError or ArrowException when Bronze cannot be read.
+    """
+    dataset = lake.ensure(bronze.STORES).to_pyarrow_dataset()
     rows = dataset.to_table(["store_id", "sequence", "payload"], filter=pc.field("refusal").is_null())
     documents = map(json.loads, rows.sort_by("sequence")["payload"].to_pylist())
     return {one["store_id"]: StorePlace(one["region_id"], one["time_zone"]) for one in documents}

@@ -128,7 +128,8 @@ class Writer:
         return True
 
     async def _begin(self) -> None:
-        """Find a store that takes writes; a gateway may start without Postgres."""
+        """Learn where the shops are and find a store that takes writes; a gateway may start without Postgres."""
+        await self._directory.covering(frozenset())
         for delay in delays(0.05, 1.0):
             try:
                 await self._regain_postgres()

@@ -1,6 +1,6 @@
 """A gateway on a loopback port, over a database of its own."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import psycopg
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from configs.settings import Settings
 from ingest.server import running
 from receipts.database import DatabaseRole, connect
+from tests.fixtures.ports import free_ports
 from tests.fixtures.retail import make_store, store_rows
 from tests.ingest.till_double import serving
 
@@ -34,3 +35,15 @@ def ingest(settings: Settings) -> Iterator[psycopg.Connection]:
     with connect(settings, DatabaseRole.INGEST) as connection:
         connection.autocommit = True
         yield connection
+
+
+@pytest.fixture
+def free_settings() -> Callable[[Settings], Settings]:
+    """Settings of a second gateway of the same platform, on ports of its own."""
+
+    def moved(settings: Settings) -> Settings:
+        port, token_port, metrics_port = free_ports(3)
+        ports = {"port": port, "token_port": token_port, "metrics_port": metrics_port}
+        return settings.model_copy(update={"ingest": settings.ingest.model_copy(update=ports)})
+
+    return moved
