@@ -35,11 +35,15 @@ async def record_group(connection: Connection, group: Iterable[Incoming], *, que
     records = list(first.values())
     news = await _record_stores(connection, [r for r in records if isinstance(r.row, StoreRow)])
     news |= await _record_customers(connection, [r for r in records if isinstance(r.row, CustomerRow)])
-    news |= await _record_receipts(connection, [r for r in records if isinstance(r.row, ReceiptRow)])
+    receipts = [r for r in records if isinstance(r.row, ReceiptRow)]
+    queued = await _record_receipts(connection, receipts, queue=queue)
+    news |= await _record_corrections(connection, [r for r in receipts if r.identity not in queued])
     news |= await _record_refusals(connection, [r for r in records if r.row is None])
+    if news and queue:
+        waiting = [record.bronze for record in records if record.identity in news]
+        await connection.execute(SQL["record_outbox"], _columns(waiting), prepare=True)
+    news |= queued
     new = [record.bronze for record in records if record.identity in news]
-    if new and queue:
-        await connection.execute(SQL["record_outbox"], _columns(new))
     return Written(len(new), sum(row.refusal is not None for row in new), new)
 
 
@@ -73,18 +77,26 @@ async def _record_customers(connection: Connection, records: Sequence[Incoming])
     return news
 
 
-async def _record_receipts(connection: Connection, records: Sequence[Incoming]) -> set[Identity]:
-    """Insert first versions, then note as corrections what is neither new nor a repeat."""
+async def _record_receipts(connection: Connection, records: Sequence[Incoming], *, queue: bool) -> set[Identity]:
+    """Insert first versions together with their outbox rows."""
     if not records:
         return set()
     versions = next(_rounds(records))
-    rows = await _fetch(connection, "record_receipts", [r.row for r in versions.values()])
-    news = {versions[key].identity for (key,) in rows}
-    others = {(r.bronze.record_key, r.bronze.payload_digest): r for r in records if r.identity not in news}
-    if others:
-        found = await _fetch(connection, "record_corrections", [r.row for r in others.values()])
-        news |= {others[key, digest].identity for key, digest in found}
-    return news
+    first = list(versions.values())
+    columns = _columns([record.row for record in first]) | {
+        "source": [record.bronze.source for record in first],
+        "sequence": [record.bronze.sequence for record in first],
+        "queue": queue,
+    }
+    cursor = await connection.execute(SQL["record_receipts"], columns, prepare=True)
+    return {versions[key].identity for (key,) in await cursor.fetchall()}
+
+
+async def _record_corrections(connection: Connection, others: Sequence[Incoming]) -> set[Identity]:
+    """Note as corrections what is neither new nor a repeat."""
+    known = {(record.bronze.record_key, record.bronze.payload_digest): record for record in others}
+    found = await _fetch(connection, "record_corrections", [record.row for record in known.values()])
+    return {known[key, digest].identity for key, digest in found}
 
 
 async def _record_refusals(connection: Connection, records: Sequence[Incoming]) -> set[Identity]:
@@ -110,6 +122,6 @@ async def _fetch(connection: Connection, block: str, rows: Sequence[Any]) -> lis
     return await cursor.fetchall()
 
 
-def _columns(rows: Sequence[Any]) -> dict[str, list[Any]]:
+def _columns(rows: Sequence[Any]) -> dict[str, Any]:
     """Turn named tuples into one array for each field."""
     return {name: list(column) for name, column in zip(rows[0]._fields, zip(*rows, strict=True), strict=True)}

@@ -64,26 +64,39 @@ ON CONFLICT (customer_id) DO UPDATE SET
 RETURNING customer_id AS record_key;
 
 -- name: record_receipts
--- Insert receipts that are not there yet; answers those. In the order of their keys, so that two gateways never deadlock.
-INSERT INTO retail.receipts (
-    receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
-    card_last4, skus, document, payload_digest, first_digest, received_at
+-- Insert receipts that are not there yet, with their outbox rows where they are to be queued; answers those inserted.
+-- In the order of their keys, so that two gateways never deadlock. One statement, because most groups hold nothing else.
+WITH sent AS (
+    SELECT *
+    FROM unnest(
+        %(receipt_id)b::text[], %(store_id)b::integer[], %(region_id)b::smallint[], %(receipt_type)b::text[],
+        %(purchased_at)b::timestamptz[], %(purchased_on)b::date[], %(customer_id)b::text[], %(total_cents)b::bigint[],
+        %(card_last4)b::text[], %(skus)b::text[], %(document)b::text[], %(payload_digest)b::bytea[],
+        %(received_at)b::timestamptz[], %(source)b::text[], %(sequence)b::bigint[]
+    ) AS s (
+        receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
+        card_last4, skus, document, payload_digest, received_at, source, sequence
+    )
+), inserted AS (
+    INSERT INTO retail.receipts (
+        receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
+        card_last4, skus, document, payload_digest, first_digest, received_at
+    )
+    SELECT
+        receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
+        string_to_array(card_last4, ','), string_to_array(skus, ','), document, payload_digest, payload_digest,
+        received_at
+    FROM sent ORDER BY receipt_id
+    ON CONFLICT (receipt_id) DO NOTHING
+    RETURNING receipt_id
+), queued AS (
+    INSERT INTO ingest.outbox
+        (turn, sequence, bronze_table, record_key, store_id, received_at, source, payload_digest, payload)
+    SELECT o.turn, sequence, 'bronze.receipts', receipt_id, store_id, received_at, source, payload_digest, document
+    FROM ingest.outbox_state o, sent JOIN inserted USING (receipt_id)
+    WHERE %(queue)s
 )
-SELECT
-    receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
-    string_to_array(card_last4, ','), string_to_array(skus, ','), document, payload_digest, payload_digest, received_at
-FROM unnest(
-    %(receipt_id)s::text[], %(store_id)s::integer[], %(region_id)s::smallint[], %(receipt_type)s::text[],
-    %(purchased_at)s::timestamptz[], %(purchased_on)s::date[], %(customer_id)s::text[], %(total_cents)s::bigint[],
-    %(card_last4)s::text[], %(skus)s::text[], %(document)b::text[], %(payload_digest)b::bytea[],
-    %(received_at)s::timestamptz[]
-) AS s (
-    receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
-    card_last4, skus, document, payload_digest, received_at
-)
-ORDER BY receipt_id
-ON CONFLICT (receipt_id) DO NOTHING
-RETURNING receipt_id AS record_key;
+SELECT receipt_id AS record_key FROM inserted;
 
 -- name: record_corrections
 -- Note versions of receipts that came after the first; answers those not seen before. A statement of its own, because

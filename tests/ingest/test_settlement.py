@@ -149,8 +149,8 @@ def test_a_transaction_open_meanwhile_ends_with_one_row_however_it_ends(
 
 def _insert(connection: psycopg.Connection, record: Incoming) -> None:
     """Write a receipt and its outbox row as record_group does, on a connection that stays in its transaction."""
-    connection.execute(SQL["record_receipts"], _columns([record.row]))
-    connection.execute(SQL["record_outbox"], _columns([record.bronze._replace(sequence=5)]))
+    queued = {"source": [record.bronze.source], "sequence": [5], "queue": True}
+    connection.execute(SQL["record_receipts"], _columns([record.row]) | queued)
 
 
 def test_a_correction_that_only_bronze_has_is_noted_and_not_stored_twice(
