@@ -20,7 +20,7 @@ from tests.fixtures.environment import environment_of
 
 # The newest. From 1.2 on the SDK is Apache-2.0; it wants an older protobuf than we do, so it lives by itself.
 _SDK = "databricks-zerobus-ingest-sdk==1.10.0"
-_HOME = Path(__file__).parents[3] / ".venv-interop"
+_HOME = Path(__file__).parents[2] / ".venv-interop"
 _SCRIPT = Path(__file__).parent / "sdk_till.py"
 _DEADLINE_S = 300
 

@@ -9,7 +9,7 @@ from cluster.tills import add_till, revoke_till
 from configs.settings import Settings
 from ingest.drainer import drain
 from receipts.lake import lake_of
-from tests.fixtures.retail import make_receipt
+from tests.fixtures.retail import make_receipt, make_store, store_rows
 
 _RECEIPTS = 20_000  # each way
 
@@ -21,9 +21,10 @@ def receipts(register: int, count: int = _RECEIPTS, **fields: object) -> list[st
 
 
 @pytest.fixture
-def strict(open_shop: Settings) -> Settings:
-    """Settings of a gateway that takes records only with a token."""
-    return open_shop.model_copy(update={"ingest": open_shop.ingest.model_copy(update={"require_token": True})})
+def strict(settings: Settings) -> Settings:
+    """Settings of a gateway that knows store 367 and takes records only with a token."""
+    store_rows(settings, stores=[make_store()])
+    return settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"require_token": True})})
 
 
 @pytest.fixture
