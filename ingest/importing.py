@@ -143,7 +143,7 @@ class _Import:
     def _judge(self, found: Found, origin: Origin) -> Incoming:
         payload = found.payload.encode()
         if found.problem:
-            return refuse(payload[: self._max_bytes], found.problem, origin)
+            return refuse(refusals.beginning(payload, self._max_bytes), found.problem, origin)
         parsed = parse(payload, origin, self._max_bytes)
         return place(parsed, self._places, origin) if isinstance(parsed, Parsed) else parsed
 
