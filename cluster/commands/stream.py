@@ -22,7 +22,7 @@ from receipts.errors import InvalidInput
 
 if TYPE_CHECKING:
     from ingest.metrics import TillMetrics
-    from ingest.pos.point_of_sale import PointOfSale
+    from ingest.pos.point_of_sale import PointOfSale, State
     from ingest.pos.session import Access, Line
     from ingest.till import Sent
 
@@ -112,38 +112,29 @@ def _stream(file: IO[bytes], run: _Run, as_json: bool) -> int:
     from ingest.pos.lines import line_groups
     from ingest.pos.point_of_sale import PointOfSale
 
-    exit_status = 0
-    with closing(PointOfSale(run.line, run.folder, spool_bytes=run.spool_bytes)) as till:
-        tally = _Tally(till.state().waiting.records)
-        try:
-            with _watching(till, tally, run.metrics_port), _ended_by_signals():
-                _take(line_groups(file), till, tally, run.patience_s)
-        except _Ended as ended:
-            exit_status = ended.exit_status
-        finally:
-            state = till.state()
-            where = f"; {state.waiting.records} wait in {run.folder}, and the next run sends them"
-            _print_counts(tally.sent(state.acked), where if state.waiting.records else "", as_json)
-    return exit_status
+    till = PointOfSale(run.line, run.folder, spool_bytes=run.spool_bytes)
+    try:
+        with closing(till), _watching(till, run.metrics_port), _ended_by_signals():
+            _take(line_groups(file), till, run.patience_s)
+    except _Ended as ended:
+        return ended.exit_status
+    finally:
+        state = till.state()
+        where = f"; {state.waiting.records} wait in {run.folder}, and the next run sends them"
+        _print_counts(_sent(state), where if state.waiting.records else "", as_json)
+    return 0
 
 
-class _Tally:
-    """How many records there are to send: those that waited already and those that were put."""
+def _sent(state: State) -> Sent:
+    from ingest.till import Sent
 
-    def __init__(self, waited: int) -> None:
-        self.total = waited
-
-    def sent(self, acked: int) -> Sent:
-        from ingest.till import Sent
-
-        return Sent(max(self.total, acked), acked)  # an ack may be faster than the count of what was put
+    return Sent(state.acked + state.waiting.records, state.acked)
 
 
-def _take(groups: Iterator[list[str]], till: PointOfSale, tally: _Tally, patience_s: float) -> None:
+def _take(groups: Iterator[list[str]], till: PointOfSale, patience_s: float) -> None:
     try:
         for group in groups:
             till.put_patiently(*group, patience_s=patience_s)
-            tally.total += len(group)
     except InvalidInput:
         till.flush(patience_s)  # what came before the bad line is sent all the same
         raise
@@ -164,7 +155,7 @@ def _ended_by_signals() -> Generator[None]:
 
 
 @contextmanager
-def _watching(till: PointOfSale, tally: _Tally, metrics_port: int | None) -> Generator[None]:
+def _watching(till: PointOfSale, metrics_port: int | None) -> Generator[None]:
     """Show progress on standard error, and the metrics if a port is given, for the length of the block."""
     from ingest.metrics import TillMetrics
     from ingest.metrics_server import serving_metrics
@@ -177,10 +168,10 @@ def _watching(till: PointOfSale, tally: _Tally, metrics_port: int | None) -> Gen
         task = progress.add_task("acknowledged", total=None, waiting=0, problem="")
 
         def watch() -> None:
-            _show(till, tally, metrics, progress, task)
+            _show(till, metrics, progress, task)
             while not ended.wait(_LOOK_S):
-                _show(till, tally, metrics, progress, task)
-            _show(till, tally, metrics, progress, task)
+                _show(till, metrics, progress, task)
+            _show(till, metrics, progress, task)
 
         thread = threading.Thread(target=watch, name="till-progress", daemon=True)
         thread.start()
@@ -191,9 +182,9 @@ def _watching(till: PointOfSale, tally: _Tally, metrics_port: int | None) -> Gen
             thread.join()
 
 
-def _show(till: PointOfSale, tally: _Tally, metrics: TillMetrics, progress: Progress, task: TaskID) -> None:
+def _show(till: PointOfSale, metrics: TillMetrics, progress: Progress, task: TaskID) -> None:
     state = till.state()
-    waiting, sent = state.waiting, tally.sent(state.acked)
+    waiting, sent = state.waiting, _sent(state)
     metrics.note_spool(records=waiting.records, size_bytes=waiting.bytes, oldest_s=waiting.oldest_s)
     progress.update(
         task, completed=sent.acked, total=sent.sent, waiting=waiting.records, problem=(state.problem or "")[:60]

@@ -61,6 +61,7 @@ class PointOfSale:
         self._sender = Sender(self._ledger, line, self._note_ack)
         self._on_ack = on_ack
         self._failure: Exception | None = None
+        self._final: State | None = None
         self._moved = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="till-sender", daemon=True)
         self._thread.start()
@@ -105,7 +106,9 @@ class PointOfSale:
                 )
 
     def state(self) -> State:
-        """Return how the till stands."""
+        """Return how the till stands, or stood when it was closed."""
+        if self._final is not None:
+            return self._final
         problem = None if self._ledger.is_open else self._sender.problem
         return State(self._spool.depth(), self._ledger.acked, str(self._failure) if self._failure else problem)
 
@@ -117,6 +120,7 @@ class PointOfSale:
             self._thread.join(0.2)
             if time.monotonic() > deadline:
                 self._sender.cut()
+        self._final = self.state()
         self._spool.close()
 
     def _run(self) -> None:
