@@ -15,11 +15,12 @@ from tests.drills.rig import Rig, start_postgres
 from tests.fixtures.database import PostgresServer
 from tests.fixtures.ports import free_ports
 from tests.fixtures.retail import make_store, store_rows
+from tests.interop.conftest import sdk_python  # noqa: F401 - a fixture for the drills, too
 
 STORES = (101, 102, 201, 202)
 _TEMPLATE = "receipts_drills"
 _SEED = 20_261_117
-_OUTAGE_S = 8.0  # how long something is away, unless the run asks for longer
+_OUTAGE_S = 5.0  # how long something is away, unless the run asks for longer
 _numbers = itertools.count(1)
 
 

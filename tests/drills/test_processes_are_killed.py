@@ -1,12 +1,8 @@
 """Processes are killed at random moments under load, and everything acknowledged is there exactly once."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.drills.conftest import STORES
-from tests.drills.rig import Rig
-from tests.drills.spooling_till import SpoolingTill
 
 # Ray Data warns of settings of its own when it makes its context.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
@@ -53,29 +49,4 @@ def test_a_postgres_that_is_killed_loses_and_doubles_nothing(rig):
         rig.kill_postgres()
         rig.start_postgres()
     rig.soon()
-    rig.conclude()
-
-
-@pytest.fixture
-def spooling_till(rig: Rig) -> Iterator[SpoolingTill]:
-    """A till of the last two stores."""
-    till = SpoolingTill(rig.settings, STORES[2:], rig.history, rig.seed)
-    yield till
-    till.end()
-
-
-def test_a_till_that_is_killed_loses_and_doubles_nothing_that_its_spool_took(rig, spooling_till):
-    rig.start(STORES[:2])
-    spooling_till.start()
-    for _ in range(_KILLS):
-        spooling_till.serve()
-        spooling_till.kill()
-        spooling_till.start()
-    rig.gateway.kill()
-    spooling_till.serve()  # a spool needs no gateway
-    spooling_till.kill()
-    rig.gateway.start()
-    spooling_till.start()
-    spooling_till.serve()
-    spooling_till.finish()
     rig.conclude()

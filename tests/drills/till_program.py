@@ -1,4 +1,4 @@
-"""A till's program over a spool: `till_program.py TARGET FEED SPOOL NOTED`.
+"""A till's program over a spool: `till_program.py SPOOL TARGET FEED NOTED`.
 
 Hands the lines of the file FEED over one after another until it is asked to end, and adds a line to the file NOTED for
 each that the spool took. Started again it hands over what it has not noted: the spool may have taken that already.
@@ -16,7 +16,7 @@ _PACE_S = 0.005  # between receipts
 _PATIENCE_S = 120.0
 
 
-def main(target: str, feed: str, spool: str, noted: str) -> None:
+def main(spool: str, target: str, feed: str, noted: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     receipts = Path(feed).read_text().splitlines()
