@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from ingest.till import Sent
 
 _LOOK_S = 0.5  # between two looks at the spool, for the progress shown and the metrics
+_Table = Annotated[str, typer.Option(help="Or retail.crm.customers, retail.reference.stores.")]
+_Authority = Annotated[Path | None, typer.Option(help="PEM of the authority the gateway's certificate is from.")]
 _INTERRUPTED = 130  # exit status of a shell's Ctrl-C: 128 + SIGINT
+_PROBLEM = 28  # characters: a terminal of 80 columns holds it all; the whole sentence comes at the end
 _COLUMNS = ("{task.description}", "{task.fields[waiting]} waiting", "{task.fields[problem]}")
 
 
@@ -38,16 +42,12 @@ def register(app: typer.Typer) -> None:
 
 def stream(
     source: Annotated[str, typer.Argument(metavar="FILE", help="JSON lines; - for standard input.")] = "-",
-    table: Annotated[
-        str, typer.Option(help="Or retail.crm.customers, retail.reference.stores.")
-    ] = "retail.pos.receipts",
+    table: _Table = "retail.pos.receipts",
     target: Annotated[str | None, typer.Option(help="The gateway as host:port; by default the settings' own.")] = None,
     spool: Annotated[Path | None, typer.Option(help="A folder; by default state_dir/spool/TABLE.")] = None,
     no_spool: Annotated[bool, typer.Option("--no-spool", help="Keep nothing: FILE can be sent again.")] = False,
     patience: Annotated[float, typer.Option(min=0, help="Seconds without an ack, once all is read.")] = 30.0,
-    ca: Annotated[
-        Path | None, typer.Option(help="PEM of the authority that the gateway's certificate is from.")
-    ] = None,
+    ca: _Authority = None,
     client_id: Annotated[str | None, typer.Option(help="As `receipts tills add` made it.")] = None,
     client_secret_file: Annotated[Path | None, typer.Option(help="A file with the client's secret.")] = None,
     token_url: Annotated[str | None, typer.Option(help="Before /oidc/v1/token; else the gateway's host.")] = None,
@@ -187,7 +187,7 @@ def _show(till: PointOfSale, metrics: TillMetrics, progress: Progress, task: Tas
     waiting, sent = state.waiting, _sent(state)
     metrics.note_spool(records=waiting.records, size_bytes=waiting.bytes, oldest_s=waiting.oldest_s)
     progress.update(
-        task, completed=sent.acked, total=sent.sent, waiting=waiting.records, problem=(state.problem or "")[:60]
+        task, completed=sent.acked, total=sent.sent, waiting=waiting.records, problem=(state.problem or "")[:_PROBLEM]
     )
 
 
@@ -227,11 +227,12 @@ def _access(address: str, ca: Path | None, login: _Login) -> Access:
     if login.client_id is None or login.secret_file is None:
         raise InvalidInput("--client-id", "goes together with --client-secret-file")
     host = address.rpartition(":")[0].strip("[]")
-    if not (tls or _is_loopback(host)):
-        raise InvalidInput("--ca", f"is needed: a secret does not travel to {host} in clear text")
-    secret = _read("--client-secret-file", login.secret_file).decode().strip()
     shown = f"[{host}]" if ":" in host else host
     url = login.token_url or f"{'https' if tls else 'http'}://{shown}:{login.token_port}"
+    for to, is_private in ((host, tls), (urlsplit(url).hostname or url, url.startswith("https://"))):
+        if not (is_private or _is_loopback(to)):
+            raise InvalidInput("--ca", f"secrets do not travel to {to} in clear text; use it, and https for tokens")
+    secret = _read("--client-secret-file", login.secret_file).decode().strip()
     return Access(tls, ca_pem, Tokens(url, login.client_id, secret, ca_pem))
 
 
@@ -255,7 +256,10 @@ def _open(source: str) -> IO[bytes]:
         return open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
     if not Path(source).exists() or Path(source).is_dir():
         raise InvalidInput("FILE", f"{source} is not a file")
-    return Path(source).open("rb", buffering=0)
+    try:
+        return Path(source).open("rb", buffering=0)
+    except OSError as error:
+        raise InvalidInput("FILE", f"{source} cannot be read ({error.strerror})") from None
 
 
 def _print_counts(sent: Sent, where: str, as_json: bool) -> None:

@@ -120,6 +120,15 @@ def test_ctrl_c_keeps_what_waits_and_the_depth_is_served_meanwhile(settings: Set
     assert read_depth(spool_of(settings)).records == 3
 
 
+def test_a_full_spool_takes_no_more_and_says_so(settings: Settings) -> None:
+    small = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"spool_bytes": 2**20})})
+    status, out, err = run(small, "-", "--patience", "0.5", text=sales(1, 2_000))
+    waiting = read_depth(spool_of(small)).records
+    assert (status, 500 < waiting < 2_000) == (1, True)
+    assert out.startswith(f"{waiting} sent, 0 acknowledged; {waiting} wait in ")
+    assert f"is full: {waiting} records wait" in err
+
+
 async def test_a_bad_line_is_named_after_those_before_it_arrived(shop: Settings) -> None:
     text = sales(1, 2).encode() + b"caf\xe9\n" + sales(3, 3).encode()
     async with running(shop):
@@ -152,10 +161,14 @@ async def test_a_credential_and_an_authority_let_it_in(shop: Settings, tmp_path:
     [
         (["no-such-file"], "FILE: no-such-file is not a file"),
         (["--client-id", "till-1"], "--client-id: goes together with --client-secret-file"),
+        (
+            ["--client-id", "till-1", "--client-secret-file", "x", "--token-url", "http://login.example"],
+            "--ca: secrets do not travel to login.example in clear text; use it, and https for tokens",
+        ),
         (["--ca", "no-such-file"], "--ca: no-such-file cannot be read (No such file or directory)"),
         (
             ["--target", "gateway.example:50061", "--client-id", "till-1", "--client-secret-file", "x"],
-            "--ca: is needed: a secret does not travel to gateway.example in clear text",
+            "--ca: secrets do not travel to gateway.example in clear text; use it, and https for tokens",
         ),
     ],
 )
