@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from ingest import refusals
 from ingest.access import Claims
 from ingest.records import Incoming
 from ingest.store_directory import StoreDirectory
@@ -52,5 +53,6 @@ class Intake:
     def _read(self, payload: bytes, origin: Origin) -> Parsed | Incoming:
         record = self._to_json(payload)
         if record is None:
-            return refuse(payload[: self._max_record_bytes], "The record does not decode by its descriptor.", origin)
+            held = refusals.beginning(payload, self._max_record_bytes)
+            return refuse(held, "The record does not decode by its descriptor.", origin)
         return parse(record, origin, self._max_record_bytes)
