@@ -249,7 +249,7 @@ class Rig:
             connection.autocommit = True
             list(sync(lake, connection))
         verdict = judge(gather(self.settings), self.history.frame(self.settings.state_dir))
-        assert [str(breach) for breach in verdict.breaches] == []
+        assert not verdict.breaches, "\n".join(map(str, verdict.breaches))
         assert verdict.settled, verdict.under_way
         sent = self.history.sent
         assert verdict.counts["bronze accepted"] == verdict.counts["silver receipts"] == sent, verdict.counts
