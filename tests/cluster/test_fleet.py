@@ -66,7 +66,7 @@ def until(condition):
     deadline = time.monotonic() + _DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.02)
+        time.sleep(0.02)  # polls with a deadline
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def until(condition):
     deadline = time.monotonic() + _DEADLINE_S
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
+        time.sleep(0.1)  # polls with a deadline
 
 
 def serving(shop: Settings) -> set[int]:

@@ -45,7 +45,7 @@ def until(condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S} s"
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # polls with a deadline
 
 
 def start_postgres(server: Settings) -> None:
@@ -230,7 +230,7 @@ class Rig:
 
     def endure(self, seconds: float) -> None:
         """Let an outage last, under load."""
-        time.sleep(seconds)
+        time.sleep(seconds)  # the length of the outage is the drill: nothing is waited for
 
     def conclude(self) -> None:
         """Let everything arrive, refine and sync it, and hold all stages against what was sent."""

@@ -67,7 +67,7 @@ def wait_for_spool(settings: Settings, records: int) -> None:
     found = -1
     while found != records:
         assert time.monotonic() < deadline, f"{found} records wait"
-        time.sleep(0.02)
+        time.sleep(0.02)  # polls with a deadline
         with suppress(Unavailable):  # the file is being made
             found = read_depth(spool_of(settings)).records
 
