@@ -78,7 +78,7 @@ def build() -> gr.Blocks:
                 queue=False,
                 show_progress="hidden",
                 api_visibility="private",
-                trigger_mode="always_last",
+                trigger_mode="multiple",  # the script asks one at a time
             )
     return blocks
 

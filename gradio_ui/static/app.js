@@ -2,19 +2,31 @@
 "use strict";
 (() => {
   const TYPING_PAUSE_MS = 280; // between a fast typist's words: each pause asks the API, which records what it answers
-  const state = { ready: false, waiting: [], asked: "", marked: -1, pending: 0, timer: 0 };
+  const state = { ready: false, asked: "", marked: -1, timer: 0 };
+  const flying = new Set(), waiting = new Map(); // kinds of asking: on its way, and the last one held back until then
   const $ = (selector) => document.querySelector(selector);
   const box = () => $("#rl-q");
   const options = () => [...document.querySelectorAll("#rl-list [role=option]")];
 
   // --- Asking -----------------------------------------------------------------------------------------------------
+  // One of a kind at a time, and of those that come meanwhile the last. Gradio's "always_last" is not used: it asks
+  // again what was asked first, and after a failure nothing at all.
   function ask(kind, data) {
-    if (!state.ready) return void state.waiting.push([kind, data]);
+    if (!state.ready || flying.has(kind)) return void waiting.set(kind, data);
+    flying.add(kind);
+    document.body.classList.add("rl-busy");
     document.dispatchEvent(new CustomEvent("rl:ask", { detail: { kind, data } }));
+  }
+  function askWaiting() {
+    for (const [kind, data] of [...waiting]) {
+      if (flying.has(kind)) continue;
+      waiting.delete(kind);
+      ask(kind, data);
+    }
   }
   document.addEventListener("rl:ready", () => {
     state.ready = true;
-    state.waiting.splice(0).forEach(([kind, data]) => ask(kind, data));
+    askWaiting();
   });
   function search(text, { again = false } = {}) {
     clearTimeout(state.timer);
@@ -178,17 +190,20 @@
     setTimeout(() => box.remove(), 6000);
   }
   const real = window.fetch.bind(window);
+  // Gradio never sees a failure: it would write "Error" over the page, or reload it and lose what stands there.
+  const unchanged = () => Response.json({ data: [{ __type__: "update" }, { __type__: "update" }], is_generating: false });
   window.fetch = async (...given) => {
-    const event = String(given[0]?.url ?? given[0]).includes("/run/predict");
-    if (!event) return real(...given);
-    document.body.classList.toggle("rl-busy", ++state.pending > 0);
-    // A lost connection is answered like a refusal: Gradio would reload the page and lose what stands on it.
-    const answer = await real(...given).catch(() => new Response('{"error": null}', { status: 503 }));
-    document.body.classList.toggle("rl-busy", --state.pending > 0);
-    if (answer.status === 401) ended();
-    else if (!answer.ok) notice("The portal cannot answer at the moment. Try again shortly.");
-    if (!answer.ok) state.asked = "";
-    return answer;
+    if (!String(given[0]?.url ?? given[0]).includes("/run/predict")) return real(...given);
+    const asked = JSON.parse(given[1].body).event_data;
+    const answer = await real(...given).catch(() => null);
+    if (asked) flying.delete("text" in asked ? "search" : "open");
+    document.body.classList.toggle("rl-busy", flying.size > 0);
+    setTimeout(askWaiting); // when this answer stands on the page
+    if (answer?.ok) return answer;
+    state.asked = "";
+    if (answer?.status === 401) ended();
+    else notice("The portal cannot answer at the moment. Try again shortly.");
+    return unchanged();
   };
 
   // --- Beginning --------------------------------------------------------------------------------------------------
@@ -207,6 +222,6 @@
     }).observe(top, { childList: true, subtree: true });
     return true;
   }
-  const waiting = new MutationObserver(() => { if (begin()) waiting.disconnect(); });
-  waiting.observe(document.documentElement, { childList: true, subtree: true });
+  const loading = new MutationObserver(() => { if (begin()) loading.disconnect(); });
+  loading.observe(document.documentElement, { childList: true, subtree: true });
 })();

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Route, expect
 
 from configs.settings import Settings
 from receipts.identity import display
@@ -145,6 +145,49 @@ def test_a_portal_without_its_database_says_so_and_answers_when_it_is_back(
     owner.execute("ALTER TABLE portal.sessions_away RENAME TO sessions")
     page.keyboard.press("Enter")
     expect(page.locator(".rl-result").first).to_contain_text("East Liberty")
+
+
+def test_of_what_is_asked_while_an_answer_is_under_way_the_last_counts(
+    receipts: list[Receipt], portal: Settings, context: BrowserContext
+):
+    page = sign_in(context, portal)
+    asked: list[str] = []
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        asked.append(route.request.post_data_json["event_data"]["text"])
+        held.append(route) if len(held) == 0 else route.continue_()
+
+    page.route("**/run/predict", hold)
+    with page.expect_request("**/run/predict"):
+        page.fill("#rl-q", "fancy cheese")
+        page.keyboard.press("Enter")
+    for text in ("milk", ASKED):
+        page.fill("#rl-q", text)
+        page.keyboard.press("Enter")
+    held[0].continue_()
+    expect(page.locator(".rl-chip")).to_have_count(3)
+    expect(page.locator(".rl-result").first).to_contain_text("East Liberty")
+    assert asked == ["fancy cheese", ASKED]
+
+
+def test_asking_again_in_the_moment_of_a_failure_is_answered(
+    receipts: list[Receipt], portal: Settings, context: BrowserContext
+):
+    page = sign_in(context, portal)
+    page.route("**/run/predict", lambda route: route.abort(), times=1)
+    page.evaluate(
+        """() => new MutationObserver((_, self) => {
+            if (!document.querySelector('.rl-notice')) return;
+            self.disconnect();
+            const enter = new KeyboardEvent('keydown', { key: 'Enter', bubbles: true, cancelable: true });
+            document.querySelector('#rl-q').dispatchEvent(enter);
+        }).observe(document.body, { childList: true })"""
+    )
+    page.fill("#rl-q", ASKED)
+    page.keyboard.press("Enter")
+    expect(page.locator(".rl-result").first).to_contain_text("East Liberty")
+    expect(page.get_by_text("Error", exact=True)).to_have_count(0)
 
 
 def test_the_page_is_usable_at_390_pixels(
