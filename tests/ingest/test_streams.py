@@ -12,7 +12,7 @@ from configs.settings import Settings
 from ingest.rpc_server import SERVICE
 from ingest.server import running
 from ingest.tokens import load_tokens
-from tests.ingest.till_double import connected, open_stream, serving, streaming
+from tests.ingest.till_double import connected, serving, streaming
 
 _LONG_AGO = 1_700_000_000.0  # seconds since the epoch
 
@@ -46,7 +46,6 @@ async def test_a_token_that_has_expired_opens_no_stream(gateway: str, open_shop:
         clock.setattr("ingest.tokens.time.time", lambda: _LONG_AGO)
         expired = tokens.mint("till-1", frozenset({367}), all_stores=False)
     async with connected(gateway, ("authorization", f"Bearer {expired}")) as till:
-        await till.say(open_stream())
         assert await till.status() == (
             grpc.StatusCode.UNAUTHENTICATED,
             "The access token has expired; sign in again.",
