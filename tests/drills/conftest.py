@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,8 @@ def rig(
         yield made
     finally:
         made.end()
+        for worker in (made.gateway, made.drainer):  # pytest shows it beside a failure
+            sys.stdout.write(f"--- {worker.log.name}\n{worker.last_words()}\n")
         if not postgres.is_running(drill_server.settings):  # the drill failed half-way
             start_postgres(drill_server.settings)
         drill_server.drop_database(name)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import grpc
 import grpc.aio
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from tests.fixtures.retail import make_receipt
 from tests.ingest.till_double import (
     RECEIPTS,
     STORES,
+    Conversation,
     batch,
     connected,
     open_stream,
@@ -203,7 +205,11 @@ async def test_a_stream_whose_token_runs_out_is_asked_to_come_back_and_ended_aft
             heard = [(await till.hear()).WhichOneof("message")]
             await till.say(record(0, _good()), record(1, make_receipt(store_id=98_765).canonical()))
             with pytest.raises(grpc.aio.AioRpcError) as ended:  # the status comes after all that was said before it
-                while True:
-                    heard.append((await till.hear()).WhichOneof("message"))
+                await _hear_all(till, heard)
             assert ended.value.code() is grpc.StatusCode.UNAUTHENTICATED
             assert {"ack", "close_soon"} <= set(heard)
+
+
+async def _hear_all(till: Conversation, heard: list[str | None]) -> None:
+    while True:
+        heard.append((await till.hear()).WhichOneof("message"))
