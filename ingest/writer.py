@@ -77,15 +77,12 @@ class Writer:
     async def run(self) -> None:
         """Write groups until cancelled; nothing submitted is given up while this runs."""
         await self._begin()
-        watching = asyncio.create_task(self._watch_postgres(), name="ingest-postgres-watch")
-        try:
+        async with asyncio.TaskGroup() as tasks:  # if the watch failed alone, nobody would go back to Postgres
+            tasks.create_task(self._watch_postgres(), name="ingest-postgres-watch")
             while True:
                 group = await self._next_group()
                 await self._write(self._numbering.number(chain.from_iterable(one.records for one in group)))
                 self._submissions.done(group)
-        finally:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
 
     async def drain(self) -> None:
         """Wait until everything submitted is durable."""
