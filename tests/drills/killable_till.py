@@ -8,9 +8,8 @@ import signal
 from collections.abc import Sequence
 from datetime import date
 
-from configs.settings import Settings
-from tests.drills.rig import Worker, until
-from tests.drills.till import History
+from tests.drills.rig import Rig
+from tests.drills.worker import Worker, until
 from tests.fixtures.retail import make_receipt
 
 _RECEIPTS = 10_000  # more than a drill takes
@@ -23,11 +22,9 @@ class KillableTill:
     It notes a receipt once the gateway acknowledged it, or once a spool took it, which promises as much.
     """
 
-    def __init__(
-        self, program: Sequence[str], settings: Settings, stores: Sequence[int], history: History, seed: int
-    ) -> None:
-        self._history = history
-        self._random = random.Random(seed)
+    def __init__(self, program: Sequence[str], rig: Rig, stores: Sequence[int]) -> None:
+        self._rig = rig
+        self._random = random.Random(rig.seed)
         self._receipts = [
             make_receipt(
                 store_id=self._random.choice(stores),
@@ -37,12 +34,12 @@ class KillableTill:
             )
             for number in range(1, _RECEIPTS + 1)
         ]
-        folder = settings.state_dir
+        folder = rig.settings.state_dir
         self._noted = folder / "noted"
         feed = folder / "feed.jsonl"
         feed.write_text("".join(f"{receipt.canonical()}\n" for receipt in self._receipts))
-        command = [*program, f"127.0.0.1:{settings.ingest.port}", str(feed), str(self._noted)]
-        self._worker = Worker(settings, "till", command)
+        command = [*program, f"127.0.0.1:{rig.settings.ingest.port}", str(feed), str(self._noted)]
+        self._worker = Worker(rig.settings, "till", command)
 
     @property
     def noted(self) -> int:
@@ -58,14 +55,18 @@ class KillableTill:
     def serve(self) -> None:
         """Return at a random moment, after it noted something new."""
         wanted = self.noted + self._random.randint(1, _MOST)
-        until(lambda: self.noted >= wanted, f"the till gets on; it said {self._worker.last_words()}")
+        until(lambda: self.noted >= wanted, "the till gets on", self._check)
 
     def finish(self) -> None:
         """Take nothing new and return when all that was noted is acknowledged."""
         os.kill(self._worker.pid, signal.SIGTERM)
-        assert self._worker.wait_for_its_end() == 0, self._worker.last_words()
+        assert self._worker.await_end(self._rig.check) == 0, self._worker.last_words()
         noted = [(receipt.receipt_id, receipt.canonical().encode()) for receipt in self._receipts[: self.noted]]
-        self._history.note_acked(self._history.note_sent(noted))
+        self._rig.history.note_acked(self._rig.history.note_sent(noted))
+
+    def _check(self) -> None:
+        self._rig.check()
+        self._worker.check()
 
     def end(self) -> None:
         self._worker.end()

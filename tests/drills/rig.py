@@ -1,4 +1,4 @@
-"""A small platform that can be hurt: its processes run as in production and are killed by their numbers."""
+"""A small platform that can be hurt: its processes run as in production, and are killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,22 +30,14 @@ from ingest.invariants import judge
 from receipts.bronze import RECEIPTS
 from receipts.database import DatabaseRole, connect
 from receipts.lake import lake_of
-from tests.drills.till import PATIENCE_S, History, Till
+from tests.drills.till import History, Till
+from tests.drills.worker import Worker, command, until
 from tests.fixtures.environment import environment_of
 
-_POLL_S = 0.1
 _FULL_BYTES = 1_024  # less than a commit to Bronze takes
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2(2)
-_LAST = 3_000  # characters of a log that a failure shows
+_LAST = 3_000  # characters of an error that a failure shows
 _START = "from cluster import postgres; from configs.settings import load_settings; postgres.start(load_settings())"
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    """Return when a condition holds."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S} s"
-        time.sleep(_POLL_S)  # polls with a deadline
 
 
 def start_postgres(server: Settings) -> None:
@@ -57,59 +49,11 @@ def start_postgres(server: Settings) -> None:
     assert started.returncode == 0, started.stderr[-_LAST:]
 
 
-class Worker:
-    """A process of the platform: started, killed, started again."""
-
-    def __init__(self, settings: Settings, name: str, command: Sequence[str]) -> None:
-        self._settings = settings
-        self._command = command
-        self.log = settings.state_dir / f"{name}.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None, "it was never started"
-        return self._process.pid
-
-    @property
-    def lives(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    def start(self) -> None:
-        assert not self.lives
-        with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._command, env=environment_of(self._settings), stdout=output, stderr=output
-            )
-
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        assert self.lives, f"it ended by itself: {self.last_words()}"
-        self._process.kill()
-        self._process.wait()
-
-    def wait_for_its_end(self) -> int:
-        return self._process.wait(PATIENCE_S)
-
-    def end(self) -> None:
-        if self.lives:
-            self._process.kill()
-            self._process.wait()
-
-    def last_words(self) -> str:
-        return self.log.read_text()[-_LAST:] if self.log.is_file() else "nothing"
-
-
 def _exchange(one: Path, other: Path) -> None:
     """Let two paths change places in one step: nobody finds either of them missing."""
     names = os.fsencode(one), os.fsencode(other)
     done = ctypes.CDLL(None, use_errno=True).renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _RENAME_EXCHANGE)
     assert done == 0, os.strerror(ctypes.get_errno())
-
-
-def command(*arguments: str) -> list[str]:
-    """Return the command line of a `receipts` command."""
-    return [sys.executable, "-m", "cluster.commands", *arguments]
 
 
 @dataclass
@@ -151,7 +95,7 @@ class Rig:
         script = Path(__file__).with_name("mortal_drainer.py")
         self.drainer = Worker(self.settings, "drainer", [sys.executable, str(script), point, str(count)])
         self.drainer.start()
-        assert self.drainer.wait_for_its_end() == -signal.SIGKILL, self.drainer.last_words()
+        assert self.drainer.await_end(self.check) == -signal.SIGKILL, self.drainer.last_words()
 
     def start_drainer(self) -> None:
         self.drainer = self._drainer()
@@ -160,14 +104,24 @@ class Rig:
     def _drainer(self) -> Worker:
         return Worker(self.settings, "drainer", command("ingest", "drain"))
 
+    def check(self) -> None:
+        """Fail if anything that is meant to live has ended by itself, or a till was turned away."""
+        self.gateway.check()
+        self.drainer.check()
+        for till in self.tills:
+            assert till.failure is None, f"a till was turned away for good: {till.failure}"
+
+    def await_acks(self, more: int) -> None:
+        """Return when so many more receipts are acknowledged than are now."""
+        self.history.wait_for_acks(more, self.check)
+
     def soon(self) -> None:
         """Return at a random moment under load, after something new was acknowledged."""
-        self.history.wait_for_acks(self.random.randint(1, 150))
+        self.await_acks(self.random.randint(1, 150))
         time.sleep(self.random.random() * 0.1)  # an ack is no moment of its own: the kill falls anywhere in a commit
 
     def serving(self) -> bool:
         """Say whether the gateway takes records."""
-        assert self.gateway.lives, f"the gateway ended by itself: {self.gateway.last_words()}"
         with grpc.insecure_channel(f"127.0.0.1:{self.settings.ingest.port}") as channel:
             try:
                 told = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
@@ -176,18 +130,18 @@ class Rig:
         return told.status == health_pb2.HealthCheckResponse.SERVING
 
     def await_serving(self) -> None:
-        until(self.serving, "the gateway serves")
+        until(self.serving, "the gateway serves", self.check)
 
     def await_holding(self) -> None:
         """Return when the gateway says that no store takes records."""
-        until(lambda: not self.serving(), "the gateway holds the tills")
+        until(lambda: not self.serving(), "the gateway holds the tills", self.check)
 
     def kill_postgres(self) -> None:
         """End the server, all of it at its next breath: the backends of a killed postmaster go by themselves."""
         server = postgres.server_process(self.server)
         assert server is not None
         server.kill()
-        until(lambda: postgres.server_process(self.server) is None, "Postgres ends")
+        until(lambda: postgres.server_process(self.server) is None, "Postgres ends", self.check)
 
     def start_postgres(self) -> None:
         start_postgres(self.server)
@@ -235,11 +189,12 @@ class Rig:
     def conclude(self) -> None:
         """Let everything arrive, refine and sync it, and hold all stages against what was sent."""
         for till in self.tills:
-            till.finish()
+            till.close_shop()
+        until(lambda: all(till.finished for till in self.tills), "all that was sent is acknowledged", self.check)
         assert self.history.acked == self.history.sent > 0
-        assert self.gateway.lives, self.gateway.last_words()
-        assert self.drainer.lives, self.drainer.last_words()
-        until(self._drained, "the outbox is drained and what went to Bronze directly is settled")
+        assert self.gateway.lives
+        assert self.drainer.lives, "nothing drains: the drill has ended the drainer and started no other"
+        until(self._drained, "the outbox is drained and what went to Bronze directly is settled", self.check)
         from data_jobs.ray_work import joined, run_slices  # imports Ray, which the run's node must be set up before
 
         lake = lake_of(self.settings)

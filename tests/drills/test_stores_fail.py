@@ -14,7 +14,7 @@ def test_tills_are_acknowledged_through_the_outbox_while_bronze_cannot_be_writte
     rig.start(STORES)
     rig.soon()
     with rig.without_bronze():
-        rig.history.wait_for_acks(_GOES_ON)
+        rig.await_acks(_GOES_ON)
         rig.endure(outage_s)
         assert rig.waiting() > 0
     rig.soon()
@@ -26,7 +26,7 @@ def test_a_full_disk_under_bronze_stops_nobody_and_leaves_nothing_half_written(r
     rig.start(STORES)
     rig.soon()
     with rig.with_a_full_disk():
-        rig.history.wait_for_acks(_GOES_ON)
+        rig.await_acks(_GOES_ON)
         rig.endure(outage_s)
         assert rig.waiting() > 0
     rig.soon()
@@ -38,9 +38,9 @@ def test_tills_are_acknowledged_through_bronze_while_postgres_is_down(rig, outag
     rig.start(STORES)
     rig.soon()
     with rig.without_postgres():
-        rig.history.wait_for_acks(_GOES_ON)
+        rig.await_acks(_GOES_ON)
         rig.endure(outage_s)
-        rig.history.wait_for_acks(1)
+        rig.await_acks(1)
         assert rig.direct_commits() > 1  # nothing else acknowledged them
     rig.soon()
     rig.conclude()
@@ -77,7 +77,7 @@ def test_what_a_dying_drainer_left_in_bronze_is_not_written_again_while_postgres
     rig.soon()
     rig.let_a_drainer_die("committed", 1)
     rig.kill_postgres()  # with groups under way whose outcome nobody knows
-    rig.history.wait_for_acks(_GOES_ON)
+    rig.await_acks(_GOES_ON)
     assert rig.direct_commits() > 0
     rig.start_postgres()
     rig.start_drainer()

@@ -9,7 +9,8 @@ from cluster.postgres import admin_dsn
 from receipts.bronze import RECEIPTS
 from receipts.lake import lake_of
 from tests.drills.conftest import STORES
-from tests.drills.rig import Rig, command
+from tests.drills.rig import Rig
+from tests.drills.worker import command
 from tests.fixtures.environment import environment_of
 
 # Ray Data warns of settings of its own when it makes its context.

@@ -23,7 +23,7 @@ def killable(rig: Rig) -> Iterator[Callable[..., KillableTill]]:
     made: list[KillableTill] = []
 
     def make(*program: object) -> KillableTill:
-        made.append(KillableTill([str(part) for part in program], rig.settings, STORES[2:], rig.history, rig.seed))
+        made.append(KillableTill([str(part) for part in program], rig, STORES[2:]))
         return made[-1]
 
     yield make

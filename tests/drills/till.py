@@ -6,6 +6,7 @@ import hashlib
 import json
 import random
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _TABLE = "retail.pos.receipts"
 _WINDOW = 60  # messages under way
 _PACE_S = 0.02  # between messages: a load, not a flood
 _AGAIN_S = 0.1
+_LOOK_S = 0.5  # between two looks whether the platform lives
 _MOST = 8  # receipts in a message
 _OPTIONS = (("grpc.use_local_subchannel_pool", 1),)  # a new connection each time, without another one's back-off
 _FINAL = {
@@ -72,13 +74,14 @@ class History:
             self._acked.update(positions)
             self._changed.notify_all()
 
-    def wait_for_acks(self, more: int) -> None:
-        """Return when so many more receipts are acknowledged than are now."""
+    def wait_for_acks(self, more: int, check: Callable[[], None]) -> None:
+        """Return when so many more receipts are acknowledged than are now; `check` fails when that cannot be."""
+        deadline = time.monotonic() + PATIENCE_S
         with self._changed:
             wanted = len(self._acked) + more
-            assert self._changed.wait_for(lambda: len(self._acked) >= wanted, PATIENCE_S), (
-                f"{len(self._acked)} receipts are acknowledged, {wanted} were to be"
-            )
+            while not self._changed.wait_for(lambda: len(self._acked) >= wanted, _LOOK_S):
+                check()
+                assert time.monotonic() < deadline, f"{len(self._acked)} receipts are acknowledged, not {wanted}"
 
     def write(self, path: Path) -> None:
         """Write the file that `receipts ingest verify --sent` reads."""
@@ -114,14 +117,15 @@ class Till:
     def start(self) -> None:
         self._thread.start()
 
-    def finish(self) -> None:
-        """Send nothing new and return when all is acknowledged."""
+    def close_shop(self) -> None:
+        """Send nothing new, and finish when all is acknowledged."""
         with self._changed:
             self._finishing = True
             self._changed.notify_all()
-        self._thread.join(PATIENCE_S)
-        assert self.failure is None, self.failure
-        assert not self._thread.is_alive(), f"{len(self._unacked)} messages are never acknowledged"
+
+    @property
+    def finished(self) -> bool:
+        return not self._thread.is_alive() and self.failure is None
 
     def abandon(self) -> None:
         """End at once, whatever is under way."""
