@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,8 @@ _MEASURE_S = 5.0  # between two measurements of the outbox, which cost a scan of
 _KEEPALIVE = "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+# Postgres is there, but gave up a statement: a lock did not come in time, somebody cancelled it, or it met another's.
+_GIVEN_UP = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled, psycopg.errors.DeadlockDetected)
 At = Callable[[str], None]  # hears "file written" and "committed" as they happen; a drill kills the process there
 
 
@@ -61,7 +64,8 @@ class _Work:
 def drain(settings: Settings) -> int:
     """Move what is in the outbox now into Bronze and return how many rows that were.
 
-    Raises AnotherDrainer when one works already, Unavailable when Postgres cannot be reached, and BronzeUnavailable.
+    Raises AnotherDrainer when one works already, Unavailable when Postgres cannot be reached or gave up a statement,
+    and BronzeUnavailable.
     """
     try:
         with _connected(settings) as connection:
@@ -70,6 +74,8 @@ def drain(settings: Settings) -> int:
             return _drain_all(
                 _Work(settings, connection, lake_of(settings), Metrics(), lambda _: None), threading.Event()
             )
+    except _GIVEN_UP as error:
+        raise Unavailable(f"Postgres gave up a statement of the drainer ({_reason(error)}): try again.") from error
     except psycopg.OperationalError as error:
         raise Unavailable("Postgres cannot be reached: is the platform up?") from error
 
@@ -103,7 +109,7 @@ class _Patience:
     def after(self, error: Exception) -> float:
         """Return how many seconds to wait."""
         if self._waits is None:
-            _log.warning("%s: %s", self._trouble, error)
+            _log.warning("%s: %s", self._trouble, _reason(error))
             self._waits = delays(0.2, 5.0)
         return next(self._waits)
 
@@ -118,6 +124,7 @@ def _lead(work: _Work, stop: threading.Event, postgres: _Patience) -> None:
     """Drain, measure and wait, until `stop` is set; while the lake is away the outbox keeps everything."""
     work.metrics.leading.set(1)
     lake = _Patience("Bronze is away; the outbox keeps what comes until it is back")
+    statement = _Patience("Postgres gave up a statement of the drainer, which tries it again")
     measured_at = -_MEASURE_S
     while not stop.is_set():
         pause = work.settings.ingest.drain_interval_s
@@ -126,14 +133,23 @@ def _lead(work: _Work, stop: threading.Event, postgres: _Patience) -> None:
         except BronzeUnavailable as error:
             work.metrics.lake_up.set(0)
             pause = lake.after(error)
+        except _GIVEN_UP as error:
+            work.metrics.given_up.inc()
+            pause = statement.after(error)
         else:
             work.metrics.lake_up.set(1)
-            lake.over()
-            postgres.over()
+            for trouble in (lake, statement, postgres):
+                trouble.over()
         if time.monotonic() - measured_at >= _MEASURE_S:
-            _measure(work)
+            with suppress(*_GIVEN_UP):  # measured the next time
+                _measure(work)
             measured_at = time.monotonic()
         stop.wait(pause)
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong in one line: Postgres adds where, which no reader of a log can follow."""
+    return (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or str(error)
 
 
 def _drain_all(work: _Work, stop: threading.Event) -> int:

@@ -77,6 +77,11 @@ class Metrics:
             ("table",),
             registry=self.registry,
         )
+        self.given_up = Counter(
+            "receipts_ingest_drainer_given_up",
+            "Statements of the drainer that Postgres gave up, and that are tried again: most waited for a lock.",
+            registry=self.registry,
+        )
         self.leading = Gauge("receipts_ingest_drainer_leading", "1 in the drainer that works.", registry=self.registry)
         self.quarantine_held = Gauge(
             "receipts_ingest_quarantine_held",

@@ -48,7 +48,8 @@ def settle(settings: Settings, head: Head, settled: int | None, metrics: Metrics
     """Make known what a Bronze table holds since version `settled` and return how many records were new to Postgres.
 
     Without `settled`, or when the table was made anew, all of it is looked at. Raises BronzeUnavailable and
-    psycopg.Error; never called inside a running event loop.
+    psycopg.Error, of which LockNotAvailable says that a transaction held a record for too long: what was settled
+    before stays so. Never called inside a running event loop.
     """
     renewed = settled is not None and settled > head.version
     after = NEVER if settled is None or renewed else settled
