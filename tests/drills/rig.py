@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -34,7 +33,6 @@ from tests.drills.till import History, Till
 from tests.drills.worker import Worker, command, until
 from tests.fixtures.environment import environment_of
 
-_FULL_BYTES = 1_024  # less than a commit to Bronze takes
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2  # of renameat2(2)
 _LAST = 3_000  # characters of an error that a failure shows
 _START = "from cluster import postgres; from configs.settings import load_settings; postgres.start(load_settings())"
@@ -160,16 +158,6 @@ class Rig:
         _exchange(self.bronze, file)
         yield
         _exchange(self.bronze, file)
-
-    @contextmanager
-    def with_a_full_disk(self) -> Iterator[None]:
-        """Let no file that the platform writes grow beyond a few bytes: writes end half-way, as on a full volume."""
-        pids = self.gateway.pid, self.drainer.pid
-        for pid in pids:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (_FULL_BYTES, resource.RLIM_INFINITY))
-        yield
-        for pid in pids:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
     def direct_commits(self) -> int:
         """Return how many groups of receipts went straight to Bronze."""

@@ -1,8 +1,16 @@
 """Postgres or Bronze is away while tills go on: what is acknowledged is there once, and nothing else."""
 
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from tests.drills.conftest import STORES
+from tests.drills.full_disk import filled, limited, mount, unmount
+from tests.drills.rig import Rig
+from tests.drills.worker import until
 
 # Ray Data warns of settings of its own when it makes its context.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray.data.context")
@@ -22,10 +30,38 @@ def test_tills_are_acknowledged_through_the_outbox_while_bronze_cannot_be_writte
     assert rig.direct_commits() == 0
 
 
-def test_a_full_disk_under_bronze_stops_nobody_and_leaves_nothing_half_written(rig, outage_s):
+@pytest.fixture
+def volume(rig: Rig) -> Iterator[Path | None]:
+    """A volume of its own for Bronze, or none where this process may not mount one."""
+    rig.bronze.mkdir(parents=True)
+    mounted = mount(rig.bronze)
+    try:
+        yield rig.bronze if mounted else None
+    finally:
+        rig.end()
+        if mounted:
+            unmount(rig.bronze)
+
+
+def test_a_full_volume_under_bronze_stops_nobody_and_leaves_nothing_half_written(rig, volume, outage_s):
     rig.start(STORES)
     rig.soon()
-    with rig.with_a_full_disk():
+    full = limited(rig.gateway.pid, rig.drainer.pid) if volume is None else filled(volume)
+    reason = os.strerror(errno.EFBIG if volume is None else errno.ENOSPC)
+    with full:
+        rig.await_acks(_GOES_ON)
+        rig.endure(outage_s)
+        assert rig.waiting() > 0
+        until(lambda: reason in rig.drainer.log.read_text(), "the drainer says why Bronze takes nothing", rig.check)
+    rig.soon()
+    rig.conclude()
+    assert rig.direct_commits() == 0
+
+
+def test_writes_to_bronze_that_end_half_way_stop_nobody_and_leave_nothing_half_written(rig, outage_s):
+    rig.start(STORES)
+    rig.soon()
+    with limited(rig.gateway.pid, rig.drainer.pid):
         rig.await_acks(_GOES_ON)
         rig.endure(outage_s)
         assert rig.waiting() > 0
