@@ -35,10 +35,14 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How much each stage holds, what is on its way to the next one, and what is wrong."""
+    """How much each stage holds, what is on its way to the next one, and what is wrong.
+
+    A record may be on its way to several stages at once; `moving` counts it once.
+    """
 
     counts: dict[str, int]
     under_way: dict[str, int]
+    moving: int
     breaches: tuple[Breach, ...]
 
     @property
@@ -71,6 +75,7 @@ def judge(evidence: Evidence, sent: pl.DataFrame | None = None) -> Verdict:
     breaches = [*_between_postgres_and_bronze(evidence), *_in_silver(evidence), *_doubles(bronze)]
     if sent is not None:
         breaches += _against_sent(evidence, sent)
+    ways = _under_way(evidence)
     return Verdict(
         counts={
             "bronze accepted": accepted.height,
@@ -82,14 +87,21 @@ def judge(evidence: Evidence, sent: pl.DataFrame | None = None) -> Verdict:
             "silver unfit": evidence.unfit.height,
         }
         | ({} if sent is None else {"sent": sent.height, "acked": int(sent["acked"].sum())}),
-        under_way={
-            "to bronze": evidence.pending.join(bronze, on=_IDENTITY, how="anti").height,
-            "to postgres": _unknown_to_postgres(evidence).filter(~pl.col("settled")).height,
-            "to silver": accepted.filter(~pl.col("refined")).height,
-            "to what is served": _differing(evidence).height if evidence.unsynced else 0,
-        },
+        under_way={where: records.height for where, records in ways.items()},
+        moving=pl.concat(records.select("digest") for records in ways.values())["digest"].n_unique(),
         breaches=tuple(breach for breach in breaches if breach.count),
     )
+
+
+def _under_way(evidence: Evidence) -> dict[str, pl.DataFrame]:
+    """Return by where they go what has not arrived there and need not have."""
+    differing = _differing(evidence)
+    return {
+        "to bronze": evidence.pending.join(evidence.bronze, on=_IDENTITY, how="anti"),
+        "to postgres": _unknown_to_postgres(evidence).filter(~pl.col("settled")),
+        "to silver": evidence.bronze.filter(~pl.col("refused") & ~pl.col("refined")),
+        "to what is served": differing if evidence.unsynced else differing.clear(),
+    }
 
 
 def _between_postgres_and_bronze(evidence: Evidence) -> Iterator[Breach]:

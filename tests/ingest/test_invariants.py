@@ -164,4 +164,4 @@ def test_a_platform_whose_outbox_was_never_drained_has_everything_under_way(sett
     store_rows(settings, receipts=[make_receipt(), make_receipt(sequence_number=2)])
     verdict = judge(gather(settings))
     assert told(verdict) == []
-    assert verdict.counts["postgres receipts"] == verdict.under_way["to bronze"] == 2
+    assert verdict.counts["postgres receipts"] == verdict.under_way["to bronze"] == verdict.moving == 2
