@@ -59,7 +59,7 @@ class IngestSettings(Section):
     require_token: bool = True  # false only where nobody but this machine reaches the gateway
     metrics_port: int = Field(default=50063, ge=1024, le=65535)  # Prometheus; gateway n of a node at +n, loopback only
     drainer_metrics_port: int = Field(default=50060, ge=1024, le=65535)
-    flush_ms: float = Field(default=1.0, ge=0, le=1_000)
+    flush_ms: float = Field(default=0.0, ge=0, le=1_000)  # gather for longer than the commit before takes
     batch_records: int = Field(default=512, ge=1, le=10_000)
     max_record_bytes: int = Field(default=1_048_576, ge=1_024)
     max_unacked_records: int = Field(default=20_000, ge=1)  # per stream; beyond it the gateway stops reading

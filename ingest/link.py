@@ -39,22 +39,30 @@ class Link:
         self._warnings: list[str] = []
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator[Connection]:
-        """Give a transaction in pipeline mode; after the block it is committed and durable.
+    async def statement(self) -> AsyncGenerator[Connection]:
+        """Give the connection for one statement, which is a transaction by itself; after the block it is durable.
 
-        Raises psycopg.Error when the server is away or silent, a statement fails, or the commit came with a warning:
+        Raises psycopg.Error when the server is away or silent, the statement fails, or the commit came with a warning:
         Postgres reports a commit whose wait for the standby was cut off as success with one.
         """
         connection = await self._open()
         self._warnings.clear()
         overdue = asyncio.get_running_loop().call_later(self._patience_s, _hang_up, connection)
         try:
-            async with connection.pipeline(), connection.transaction():
-                yield connection
+            yield connection
         finally:
             overdue.cancel()
         if self._warnings:
             raise psycopg.OperationalError(self._warnings[0])
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[Connection]:
+        """Give a transaction in pipeline mode; after the block it is committed and durable.
+
+        Raises psycopg.Error as `statement` does.
+        """
+        async with self.statement() as connection, connection.pipeline(), connection.transaction():
+            yield connection
 
     async def close(self) -> None:
         """Close the connection if there is one."""

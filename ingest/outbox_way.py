@@ -10,7 +10,7 @@ import psycopg
 from ingest import refusals
 from ingest.link import Link
 from ingest.numbering import Numbering
-from ingest.recording import next_numbering, record_group
+from ingest.recording import next_numbering, record_group, record_new_receipts
 from ingest.records import Incoming, OutboxRow
 from ingest.validation import Origin, refuse
 
@@ -32,8 +32,7 @@ class OutboxWay:
         """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                async with self._link.transaction() as connection:
-                    return list((await record_group(connection, records)).rows)
+                return await self._record(records)
             except (psycopg.DataError, psycopg.IntegrityError) as error:
                 return await self._write_apart(records, error)
             except psycopg.Error:
@@ -49,6 +48,15 @@ class OutboxWay:
         """
         async with self._link.transaction() as connection:
             return await next_numbering(connection)
+
+    async def _record(self, records: Sequence[Incoming]) -> list[OutboxRow]:
+        """Write in one round trip what most groups are, receipts not seen before, and what is left in a transaction."""
+        async with self._link.statement() as connection:
+            new = await record_new_receipts(connection, records)
+        if len(new) < len(records):
+            async with self._link.transaction() as connection:
+                new += (await record_group(connection, records)).rows
+        return new
 
     async def _write_apart(self, records: Sequence[Incoming], error: psycopg.Error) -> list[OutboxRow]:
         """Write halves by themselves, down to the one record that Postgres does not take: that one is refused."""

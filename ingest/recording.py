@@ -47,6 +47,20 @@ async def record_group(connection: Connection, group: Iterable[Incoming], *, que
     return Written(len(new), sum(row.refusal is not None for row in new), new)
 
 
+async def record_new_receipts(connection: Connection, records: Sequence[Incoming]) -> list[OutboxRow]:
+    """Insert and queue a group of receipts that are all new by one statement, which needs no transaction around it.
+
+    Returns the Bronze rows of those inserted. Nothing is inserted when the group holds anything else, or a receipt that
+    is known: what follows that one would come before it. Fewer than all come back when another gateway has just written
+    one of them.
+    """
+    keys = {record.bronze.record_key for record in records if isinstance(record.row, ReceiptRow)}
+    if len(keys) < len(records):
+        return []
+    inserted = await _record_receipts(connection, records, queue=True, all_new=True)
+    return [record.bronze for record in records if record.identity in inserted]
+
+
 async def next_numbering(connection: Connection) -> Numbering:
     """Return a numbering of records that no other running process has."""
     row = await (await connection.execute(SQL["next_gateway_number"])).fetchone()
@@ -77,7 +91,9 @@ async def _record_customers(connection: Connection, records: Sequence[Incoming])
     return news
 
 
-async def _record_receipts(connection: Connection, records: Sequence[Incoming], *, queue: bool) -> set[Identity]:
+async def _record_receipts(
+    connection: Connection, records: Sequence[Incoming], *, queue: bool, all_new: bool = False
+) -> set[Identity]:
     """Insert first versions together with their outbox rows."""
     if not records:
         return set()
@@ -87,6 +103,7 @@ async def _record_receipts(connection: Connection, records: Sequence[Incoming], 
         "source": [record.bronze.source for record in first],
         "sequence": [record.bronze.sequence for record in first],
         "queue": queue,
+        "all_new": all_new,
     }
     cursor = await connection.execute(SQL["record_receipts"], columns, prepare=True)
     return {versions[key].identity for (key,) in await cursor.fetchall()}

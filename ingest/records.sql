@@ -66,6 +66,7 @@ RETURNING customer_id AS record_key;
 -- name: record_receipts
 -- Insert receipts that are not there yet, with their outbox rows where they are to be queued; answers those inserted.
 -- In the order of their keys, so that two gateways never deadlock. One statement, because most groups hold nothing else.
+-- `all_new`: insert either all of them or, when a key is known already, none.
 WITH sent AS (
     SELECT *
     FROM unnest(
@@ -86,7 +87,9 @@ WITH sent AS (
         receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
         string_to_array(card_last4, ','), string_to_array(skus, ','), document, payload_digest, payload_digest,
         received_at
-    FROM sent ORDER BY receipt_id
+    FROM sent
+    WHERE NOT %(all_new)s OR NOT EXISTS (SELECT FROM sent s JOIN retail.receipts r USING (receipt_id))
+    ORDER BY receipt_id
     ON CONFLICT (receipt_id) DO NOTHING
     RETURNING receipt_id
 ), queued AS (

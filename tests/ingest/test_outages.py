@@ -86,16 +86,21 @@ async def test_while_postgres_is_cut_off_tills_are_acknowledged_through_bronze_a
     assert in_postgres | in_lake >= {_key(n) for n in (*range(1, last), 100)}
 
 
-@pytest.mark.parametrize("marker", [b"INSERT INTO retail.receipts", b"COMMIT"])
+@pytest.mark.parametrize(
+    ("marker", "refused"),
+    [(b"INSERT INTO retail.receipts", []), (b"COMMIT", [b"{}"])],
+    ids=["a statement by itself", "a transaction"],
+)
 async def test_a_group_whose_commit_has_no_known_outcome_is_acknowledged_and_in_bronze(
-    shaky_shop: Settings, postgres_proxy: TcpProxy, marker: bytes
+    shaky_shop: Settings, postgres_proxy: TcpProxy, marker: bytes, refused: list[bytes]
 ) -> None:
     async with _open(shaky_shop) as address, streaming(address) as till:
         cut = postgres_proxy.cut_after(marker)
-        await till.say(batch(0, [_receipt(n) for n in range(1, 11)]))
+        await till.say(batch(0, [_receipt(n) for n in range(1, 11)] + refused))
         await _acknowledged(till, 0)
         assert cut.is_set()
-    assert [row["record_key"] for row in _in_bronze(shaky_shop)] == [_key(n) for n in range(1, 11)]
+    rows = _in_bronze(shaky_shop)
+    assert [row["record_key"] for row in rows] == [_key(n) for n in range(1, 11)] + [None] * len(refused)
 
 
 async def test_a_postgres_that_says_nothing_any_more_holds_nobody(

@@ -150,7 +150,7 @@ def test_a_transaction_open_meanwhile_ends_with_one_row_however_it_ends(
 def _insert(connection: psycopg.Connection, record: Incoming) -> None:
     """Write a receipt and its outbox row as record_group does, on a connection that stays in its transaction."""
     queued = {"source": [record.bronze.source], "sequence": [5], "queue": True}
-    connection.execute(SQL["record_receipts"], _columns([record.row]) | queued)
+    connection.execute(SQL["record_receipts"], _columns([record.row]) | queued | {"all_new": False})
 
 
 def test_a_correction_that_only_bronze_has_is_noted_and_not_stored_twice(
