@@ -103,7 +103,7 @@ def _measure_refinement(lake: Lake, measured: dict[str, dict[str, int] | None]) 
 
     told: dict[str, dict[str, Any]] = {}
     for table in REFINED:
-        source = table.inputs[0].name if table.inputs else None
+        source = table.input.name if table.input is not None else None
         if source is None or measured[table.name] is None or measured[source] is None:
             continue
         read = lake.open(table.name).transaction_version(table.cursor)

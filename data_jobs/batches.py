@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 from deltalake import DeltaTable
@@ -13,7 +13,8 @@ from deltalake import DeltaTable
 from data_jobs.changes import ChangeRange, find_changes, list_files
 from data_jobs.commits import Lineage, commit_files, commit_merge, cursor_of
 from data_jobs.declaration import Kind, Table
-from data_jobs.slices import Outcome, Plan
+from data_jobs.parts import NEW, Part
+from data_jobs.plans import Outcome, Plan
 from receipts.lake import Lake
 
 _BATCH_BYTES = 64 * 1024 * 1024  # of compressed input: what bounds a batch's memory
@@ -59,7 +60,7 @@ def refine(lake: Lake, table: Table, run: Run, parallelism: int, head: int | Non
     A batch that was committed to one of two sinks only is finished first, with the same range.
     """
     started = time.monotonic()
-    source = table.inputs[0].name
+    source = table.source.name
     if not lake.exists(source):
         return None
     sinks = _open(lake, table)
@@ -89,28 +90,21 @@ def _open(lake: Lake, table: Table) -> _Sinks:
 
 
 def _head(lake: Lake, table: Table, head: int | None) -> int:
-    """Return up to where to read: what is there, what the round allows, and what the other inputs have followed."""
-    source = table.inputs[0].name
-    limits = [lake.open(source).version()] + ([head] if head is not None else [])
-    for other in table.inputs[1:]:
-        assert isinstance(other, Table), f"{table.name} reads {other.name} beside its driving input"
-        limits.append(cursor_of(lake.ensure(other.lake_table), other.cursor))
-    return min(limits)
+    """Return up to where to read: what is there, and what the round allows."""
+    version = lake.open(table.source.name).version()
+    return version if head is None else min(version, head)
 
 
 def _plan(lake: Lake, table: Table, handle: DeltaTable, changes: ChangeRange, parallelism: int) -> Plan:
-    snapshots: dict[str, tuple[str, ...]] = {}
-    if table.kind is Kind.REBUILT:
-        # The driving input as of the version the others have followed: all inputs tell of the same receipts.
-        snapshots[table.inputs[0].name] = tuple(lake.open(table.inputs[0].name, changes.upto).file_uris())
-        snapshots |= {other.name: tuple(lake.open(other.name).file_uris()) for other in table.inputs[1:]}
+    anew = table.fold is not None and not table.fold.invertible
     return Plan(
         table=table.name,
         lake=lake,
         changes=changes.files,
         slices=max(1, min(parallelism, changes.size_bytes // _SLICE_BYTES)),
         lookups={lookup.name: _whole(lake, lookup) for lookup in table.lookups},
-        snapshots=snapshots,
+        # As of the last of the changes, not as of now: what comes after it is in the next batch.
+        snapshot=tuple(lake.open(table.source.name, changes.upto).file_uris()) if anew else (),
         existing=_existing(lake, table, handle),
     )
 
@@ -137,7 +131,7 @@ def _commit(lake: Lake, table: Table, sinks: _Sinks, outcome: Outcome, changes: 
     lineage = Lineage(
         run=uuid.uuid4().hex,
         cursor=table.cursor,
-        source=table.inputs[0].name,
+        source=table.source.name,
         after=changes.after,
         upto=changes.upto,
         counts=outcome.counts,
@@ -148,8 +142,22 @@ def _commit(lake: Lake, table: Table, sinks: _Sinks, outcome: Outcome, changes: 
         refused = [part for part in outcome.parts if part.table != table.name]
         commit_files(sinks.quarantine, refused, lineage)
     if cursor_of(sinks.main, table.cursor) < changes.upto:
-        if own and (outcome.counts["known"] or outcome.counts["gone"]):
-            commit_merge(sinks.main, lake, table, own, lineage)
-        else:
-            commit_files(sinks.main, own, lineage)
+        _commit_own(lake, table, sinks.main, own, lineage)
     return outcome
+
+
+def _commit_own(lake: Lake, table: Table, handle: DeltaTable, parts: Sequence[Part], lineage: Lineage) -> None:
+    """Commit files where all rows are new, else merge.
+
+    Of a large batch only what changes is merged, in a commit before the one that adds what is new and moves the
+    cursor. A run that is killed in between merges the same rows again, which changes nothing; a sum would be added
+    twice, so a fold is merged whole.
+    """
+    new, merged = ([part for part in parts if (part.content == NEW) is which] for which in (True, False))
+    if not merged:
+        commit_files(handle, new, lineage)
+    elif new and table.kind is not Kind.FOLDED:
+        commit_merge(handle, lake, table, merged, replace(lineage, cursor=None))
+        commit_files(handle, new, lineage)
+    else:
+        commit_merge(handle, lake, table, [*new, *merged], lineage)

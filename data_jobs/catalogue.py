@@ -8,6 +8,9 @@ from data_jobs.declaration import Table
 from data_jobs.tables import (
     gold_customer_profiles,
     gold_product_embeddings,
+    gold_product_sales,
+    gold_spending_insights,
+    gold_store_days,
     silver_products,
     silver_quarantine,
     silver_receipt_lines,
@@ -23,6 +26,9 @@ TABLES: tuple[Table, ...] = (
     silver_receipt_lines.TABLE,
     silver_products.TABLE,
     gold_customer_profiles.TABLE,
+    gold_spending_insights.TABLE,
+    gold_store_days.TABLE,
+    gold_product_sales.TABLE,
     gold_product_embeddings.TABLE,
 )
 _BY_NAME = {table.name: table for table in TABLES}
@@ -37,7 +43,7 @@ def find_table(name: str) -> Table:
 
 def made_from(table: Table) -> tuple[Table, ...]:
     """Return the refined tables that a table reads."""
-    return tuple(source for source in (*table.inputs, *table.lookups) if isinstance(source, Table))
+    return tuple(source for source in (table.input, *table.lookups) if isinstance(source, Table))
 
 
 def in_order(wanted: Table | None = None) -> tuple[Table, ...]:

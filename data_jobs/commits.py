@@ -12,7 +12,7 @@ from deltalake import CommitProperties, DeltaTable, Transaction
 
 from data_jobs.changes import NEVER
 from data_jobs.declaration import Kind, Table
-from data_jobs.parts import GONE, ROWS, Part, add_actions, read_parts, remove_parts
+from data_jobs.parts import GONE, Part, add_actions, read_parts, remove_parts
 from receipts.lake import Lake
 
 _GONE = "_gone"
@@ -54,7 +54,7 @@ def cursor_of(handle: DeltaTable, application: str) -> int:
 def commit_files(handle: DeltaTable, parts: Sequence[Part], lineage: Lineage) -> None:
     """Add files to the table whose handle the cursor was read through."""
     handle.create_write_transaction(
-        add_actions([part for part in parts if part.content == ROWS]),
+        add_actions(parts),
         "append",
         handle.schema(),
         commit_properties=lineage.properties(),
@@ -68,7 +68,7 @@ def commit_merge(
 
     A table of versions takes a row only over an older one. Deleting by merge keeps keys out of the log.
     """
-    rows = read_parts(lake, table, [part for part in parts if part.content == ROWS])
+    rows = read_parts(lake, table, [part for part in parts if part.content != GONE])
     gone = read_parts(lake, table, [part for part in parts if part.content == GONE])
     marked = [rows.with_columns(pl.lit(value=False).alias(_GONE)), gone.with_columns(pl.lit(value=True).alias(_GONE))]
     source = pl.concat(marked).to_arrow()

@@ -15,7 +15,11 @@ from receipts.lake import LakeTable
 # Pure: the same frames give the same rows, on whatever machine and at whatever time.
 Transform = Callable[[pl.DataFrame, Mapping[str, pl.DataFrame]], pl.DataFrame]
 
+# Takes states of a fold, several of one key among them, and returns one of each key.
+Combine = Callable[[pl.DataFrame], pl.DataFrame]
+
 ROW = "_row"  # numbers the rows a transform was given; it must hand the number on, so that a refused row is found again
+SIGN = "_sign"  # of a row that a fold is shown: +1 for one that came, -1 for one that went
 
 
 class Action(StrEnum):
@@ -32,7 +36,7 @@ class Kind(StrEnum):
 
     LATEST = "latest"  # one row per key: of all versions ever seen, the one last by `sequence`
     DERIVED = "derived"  # each input row gives its own rows; they are replaced or go when it is
-    REBUILT = "rebuilt"  # the rows of each key that changed are computed anew from all input rows of that key
+    FOLDED = "folded"  # each row sums up the input rows of its key; what is new is added to what was summed up before
     FILLED = "filled"  # another table's refusals or a job of its own writes it
 
 
@@ -44,6 +48,23 @@ class Expectation:
     holds: pl.Expr
     action: Action
     sentence: str  # why a row was refused, as the quarantine tells it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """How the rows of a key are summed up, so that a batch costs what changed and not what was there before.
+
+    `summarise` returns one state for each key of the rows it is shown, and `combine` one for each key of the states
+    it is shown; summing up at once or part by part must come to the same (a commutative monoid). `finish` turns
+    states into rows of the table, of which the state's columns stay columns; a key whose state it leaves out is gone.
+    Where the fold is `invertible`, rows that went are shown too, with `_sign` -1 (a group). Where it is not, keys that
+    lost a row are summed up anew from all their rows.
+    """
+
+    summarise: Transform
+    combine: Combine
+    finish: Transform
+    invertible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +82,11 @@ class Served:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Table:
-    """A refined Delta table. The first of `inputs` drives it: its changes are what a batch consists of.
+    """A refined Delta table. Changes of its input are what a batch consists of; `lookups` are small and read whole.
 
-    Further inputs are read for the keys that changed (`Kind.REBUILT`); `lookups` are small and read whole.
-    `sequence` orders the versions of a row (`Kind.LATEST`). `slice_by` is the column of the driving input that
-    brings together what must be seen together. `clustered_by` is a column that follows from the key and has
+    `transform` makes its rows (`Kind.LATEST`, `Kind.DERIVED`), or `fold` does (`Kind.FOLDED`). `sequence` orders the
+    versions of a row (`Kind.LATEST`). `slice_by` is the column of the input that brings together what must be seen
+    together. `clustered_by` is a column that follows from the key and has
     statistics: it limits which files are read to find a key. No column in `statistics` may be personal.
     """
 
@@ -74,10 +95,11 @@ class Table:
     key: tuple[str, ...]
     kind: Kind
     schema: pa.Schema
-    inputs: tuple[Table | LakeTable, ...] = ()
+    input: Table | LakeTable | None = None
     lookups: tuple[Table, ...] = ()
-    columns: Mapping[str, tuple[str, ...]] | None = None  # read of each input; all where it is not named
+    columns: tuple[str, ...] = ()  # read of the input; all of them where none is named
     transform: Transform | None = None
+    fold: Fold | None = None
     expectations: tuple[Expectation, ...] = ()
     quarantine: Table | None = None
     sequence: tuple[str, ...] = ()
@@ -94,12 +116,13 @@ class Table:
     @property
     def cursor(self) -> str:
         """Return the application id under which commits record how far the driving input was read."""
-        return f"{self.name} from {self.inputs[0].name}"
+        return f"{self.name} from {self.source.name}"
 
-    def reads(self, name: str) -> list[str] | None:
-        """Return the columns taken from an input, or none for all of them."""
-        chosen = (self.columns or {}).get(name)
-        return list(chosen) if chosen else None
+    @property
+    def source(self) -> Table | LakeTable:
+        """Return the input, which every table has that a runner refines."""
+        assert self.input is not None, f"{self.name} follows no table"
+        return self.input
 
 
 def polars_schema(schema: pa.Schema) -> pl.Schema:

@@ -15,9 +15,9 @@ from data_jobs.batches import Batch
 from data_jobs.changes import AFTER, CHANGE, ChangeRange, find_changes, net_changes, read_changes
 from data_jobs.commits import Lineage, commit_files, commit_merge, cursor_of
 from data_jobs.parts import write_part
+from data_jobs.plans import RESULT, Outcome
 from data_jobs.ray_work import quiet_context
 from data_jobs.refinement import never
-from data_jobs.slices import RESULT, Outcome
 from data_jobs.tables import gold_product_embeddings, silver_products
 from receipts.embedding import MODEL_NAME, Embedder
 from receipts.lake import Lake

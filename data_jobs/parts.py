@@ -19,7 +19,7 @@ from receipts.lake import Lake
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file: in which table, what of (`rows` or `gone` keys), and what the Delta log is to say of it."""
+    """One file: in which table, what of, and what the Delta log is to say of it."""
 
     table: str
     content: str
@@ -29,23 +29,25 @@ class Part:
     statistics: str
 
 
-ROWS, GONE = "rows", "gone"
+NEW = "new"  # rows under keys that the table does not hold
+CHANGED = "changed"  # rows over such as it holds
+GONE = "gone"  # keys that go from it
 
 
-def write_part(lake: Lake, table: Table, frame: pl.DataFrame, content: str = ROWS) -> Part:
+def write_part(lake: Lake, table: Table, frame: pl.DataFrame, content: str = NEW) -> Part:
     """Write rows of a table, or keys that are gone from it, as one file in the table's folder.
 
     The file is no part of the table until it is committed. Raises SchemaError when a column is missing or cannot
     take its declared type: Delta itself would accept the file and fail on reading.
     """
     schema = polars_schema(table.schema)
-    names = schema.names() if content == ROWS else list(table.key)
+    names = list(table.key) if content == GONE else schema.names()
     fitted = frame.select(pl.col(name).cast(schema[name]) for name in names)
     path = f"part-{uuid.uuid4().hex}.zstd.parquet"
     root, options = lake.uri(table.name), dict(lake.storage_options)
     fitted.write_parquet(f"{root}/{path}", compression="zstd", compression_level=1, storage_options=options)
     size = DeltaStorageHandler(root, options).get_file_info([path])[0].size
-    statistics = _statistics(fitted, table.statistics) if content == ROWS else ""
+    statistics = _statistics(fitted, table.statistics) if content == NEW else ""
     return Part(table.name, content, path, size or 0, fitted.height, statistics)
 
 

@@ -11,7 +11,8 @@ from functools import partial
 import ray
 from ray.data import DataContext
 
-from data_jobs.slices import Outcome, Plan, refine_block
+from data_jobs.plans import Outcome, Plan
+from data_jobs.slices import refine_block
 
 # A worker that takes all cores for one task slows the others down, and tasks are as many as there are cores.
 _WORKER_ENVIRONMENT = {"POLARS_MAX_THREADS": "1", "RAY_DATA_USE_DATASOURCE_V2": "0"}

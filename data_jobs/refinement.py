@@ -53,7 +53,7 @@ def refine_round(refinery: Refinery, stop: Callable[[], bool] = never) -> Iterat
     for table in (*half, *refinery.tables):
         if stop():
             return
-        batch = refine(lake, table, refinery.run, refinery.parallelism, heads.get(table.inputs[0].name))
+        batch = refine(lake, table, refinery.run, refinery.parallelism, heads.get(table.source.name))
         if batch is not None:
             yield batch
 
@@ -65,7 +65,7 @@ def _heads(refinery: Refinery) -> dict[str, int]:
     """
     heads: dict[str, int] = {}
     for table in reversed(refinery.tables):
-        source = table.inputs[0]
+        source = table.source
         if not isinstance(source, Table) and source.name not in heads and refinery.lake.exists(source.name):
             heads[source.name] = refinery.lake.open(source.name).version()
     return heads

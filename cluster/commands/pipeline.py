@@ -62,7 +62,7 @@ def graph(as_json: Json = False) -> None:
     from data_jobs.catalogue import in_order
 
     order = in_order()
-    sources = {each.name: [source.name for source in (*each.inputs, *each.lookups)] for each in order}
+    sources = {each.name: [source.name for source in (each.input, *each.lookups) if source is not None] for each in order}
     served = {each.name: f"retail.{each.served_as.relation}" if each.served_as else None for each in order}
     if as_json:
         told = [

@@ -22,7 +22,7 @@ TABLE = Table(
             pa.field("embedding", pa.list_(pa.float32())),
         ]
     ),
-    inputs=(silver_products.TABLE,),
+    input=silver_products.TABLE,
     served_as=Served(
         "product_embeddings",
         {

@@ -43,8 +43,8 @@ TABLE = Table(
             pa.field("line_number", pa.int32()),
         ]
     ),
-    inputs=(silver_receipt_lines.TABLE,),
-    columns={"silver.receipt_lines": ("sku", *_TEXTS, "receipt_id", "line_number")},
+    input=silver_receipt_lines.TABLE,
+    columns=("sku", *_TEXTS, "receipt_id", "line_number"),
     transform=_products,
     sequence=("last_receipt_id", "line_number"),
     slice_by="sku",

@@ -8,11 +8,25 @@ import polars as pl
 import pyarrow as pa
 
 from data_jobs.bronze_payloads import decode
-from data_jobs.declaration import ROW, Action, Expectation, Kind, Served, Table
+from data_jobs.declaration import ROW, Action, Expectation, Kind, Served, Table, polars_schema
 from data_jobs.tables import silver_quarantine, silver_stores
 from receipts.bronze import RECEIPTS
 
-_LINE = pl.Struct({"sku": pl.String, "category": pl.String, "amount_cents": pl.Int64})
+LINE = pa.struct(
+    [
+        pa.field("line_number", pa.int32()),
+        pa.field("sku", pa.string()),
+        pa.field("description", pa.string()),
+        pa.field("department", pa.string()),
+        pa.field("category", pa.string()),
+        pa.field("quantity", pa.float64()),
+        pa.field("unit", pa.string()),
+        pa.field("unit_price_cents", pa.int64()),
+        pa.field("discount_cents", pa.int64()),
+        pa.field("tax_cents", pa.int64()),
+        pa.field("amount_cents", pa.int64()),
+    ]
+)
 _PAYLOAD = pl.Struct(
     {
         "receipt_id": pl.String,
@@ -24,7 +38,7 @@ _PAYLOAD = pl.Struct(
         "purchased_at": pl.Datetime("us", "UTC"),
         "customer_id": pl.String,
         "currency": pl.String,
-        "lines": pl.List(_LINE),
+        "lines": polars_schema(pa.schema([pa.field("lines", pa.list_(LINE))]))["lines"],
         "subtotal_cents": pl.Int64,
         "discount_cents": pl.Int64,
         "tax_cents": pl.Int64,
@@ -58,7 +72,7 @@ def _receipts(rows: pl.DataFrame, read: Mapping[str, pl.DataFrame]) -> pl.DataFr
             .list.eval(pl.element().struct.field("category").fill_null("") == "")
             .list.any(),
         )
-        .drop("lines", "tenders")
+        .drop("tenders")
     )
 
 
@@ -96,6 +110,7 @@ TABLE = Table(
             pa.field("item_count", pa.int32()),  # lines
             pa.field("card_last4", pa.list_(pa.string())),
             pa.field("skus", pa.list_(pa.string())),
+            pa.field("lines", pa.list_(LINE)),  # parsed once, for all that follows from lines
             pa.field("original_receipt_id", pa.string()),
             pa.field("document", pa.string()),  # the canonical JSON, as received
             pa.field("payload_digest", pa.string()),
@@ -103,7 +118,7 @@ TABLE = Table(
             pa.field("sequence", pa.int64()),
         ]
     ),
-    inputs=(RECEIPTS,),
+    input=RECEIPTS,
     lookups=(silver_stores.TABLE,),
     transform=_receipts,
     expectations=(

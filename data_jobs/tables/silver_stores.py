@@ -37,7 +37,7 @@ TABLE = Table(
             pa.field("payload_digest", pa.string()),
         ]
     ),
-    inputs=(STORES,),
+    input=STORES,
     transform=_stores,
     expectations=(
         Expectation("readable", pl.col("store_id").is_not_null(), Action.QUARANTINE, "The payload is no store."),

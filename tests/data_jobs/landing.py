@@ -10,8 +10,9 @@ import pyarrow as pa
 from deltalake import write_deltalake
 
 from data_jobs.batches import Batch
+from data_jobs.plans import Outcome, Plan
 from data_jobs.refinement import Refinery, refine_all
-from data_jobs.slices import Outcome, Plan, refine_slice
+from data_jobs.slices import refine_slice
 from receipts import bronze
 from receipts.lake import Lake, LakeTable
 from receipts.models import Customer, Receipt, Record, Store

@@ -44,8 +44,11 @@ def test_a_declaration_holds_together(table) -> None:
     assert {*table.key, *table.sequence, *table.statistics} <= columns
     assert table.clustered_by is None or table.clustered_by in table.statistics
     assert not PERSONAL & set(table.statistics), "the log outlives the rows"
-    assert (table.transform is None) == (table.kind is Kind.FILLED)
-    if table.transform is not None:
-        assert table.slice_by in table.inputs[0].schema.names
+    assert (table.transform is not None) == (table.kind in (Kind.LATEST, Kind.DERIVED))
+    assert (table.fold is not None) == (table.kind is Kind.FOLDED)
+    if table.kind is not Kind.FILLED:
+        assert {table.slice_by, *table.columns} <= set(table.source.schema.names)
+    if table.fold is not None and not table.fold.invertible:
+        assert table.slice_by == table.key[0], "its rows are found by what they are sliced by"
     if table.served_as is not None:
         assert {name for expr in table.served_as.columns.values() for name in expr.meta.root_names()} <= columns

@@ -9,6 +9,8 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_jobs.declaration import polars_schema
+from data_jobs.tables import silver_receipts
 from data_jobs.tables.gold_customer_profiles import TABLE
 
 STORES = pl.DataFrame(
@@ -29,7 +31,15 @@ RECEIPT = st.fixed_dictionaries(
 )
 
 
-def frames(drawn: list[dict[str, Any]]) -> tuple[pl.DataFrame, pl.DataFrame, list[dict[str, Any]]]:
+LINE = polars_schema(silver_receipts.TABLE.schema)["lines"].inner
+
+
+def profiles_of(frame: pl.DataFrame) -> pl.DataFrame:
+    fold = TABLE.fold
+    return fold.finish(fold.summarise(frame, {}), {"silver.stores": STORES})
+
+
+def frames(drawn: list[dict[str, Any]]) -> tuple[pl.DataFrame, list[dict[str, Any]]]:
     receipts = []
     for each in drawn:
         sign = -1 if each["receipt_type"] == "return" else 1
@@ -39,24 +49,21 @@ def frames(drawn: list[dict[str, Any]]) -> tuple[pl.DataFrame, pl.DataFrame, lis
         at = datetime(on.year, on.month, on.day, 17, tzinfo=UTC)
         derived = {"region_id": each["store_id"] + 4, "purchased_on": on, "purchased_at": at, "total_cents": total}
         receipts.append({**each, **derived, "lines": lines})
-    columns = {"total_cents": pl.Int64, "store_id": pl.Int32, "region_id": pl.Int16}
-    frame = pl.DataFrame(
-        [{k: v for k, v in r.items() if k not in ("day", "lines")} for r in receipts], schema_overrides=columns
-    )
-    lines = pl.DataFrame(
-        [
-            {"customer_id": r["customer_id"], "category": c, "receipt_type": r["receipt_type"], "amount_cents": a}
-            for r in receipts
-            for c, a in r["lines"]
-        ]
-    )
-    return frame, lines, receipts
+    columns = {"total_cents": pl.Int64, "store_id": pl.Int32, "region_id": pl.Int16, "lines": pl.List(LINE)}
+    rows = [
+        {
+            **{k: v for k, v in r.items() if k != "day"},
+            "lines": [{"category": c, "amount_cents": a} for c, a in r["lines"]],
+        }
+        for r in receipts
+    ]
+    return pl.DataFrame(rows, schema_overrides=columns), receipts
 
 
 def profile_by_hand(receipts: list[dict[str, Any]]) -> dict[str, Any]:
     kept = [r for r in receipts if r["receipt_type"] != "void"]
     sales = [r for r in kept if r["receipt_type"] == "sale"]
-    days = sorted({r["purchased_on"] for r in sales})
+    days = sorted(r["purchased_on"] for r in sales)
     categories: Counter[str] = Counter()
     months: dict[str, int] = defaultdict(int)
     for r in kept:
@@ -87,8 +94,8 @@ def profile_by_hand(receipts: list[dict[str, Any]]) -> dict[str, Any]:
 @settings(max_examples=60)
 @given(st.lists(RECEIPT, min_size=1, max_size=25))
 def test_every_figure_equals_the_one_computed_by_hand(drawn: list[dict[str, Any]]) -> None:
-    frame, lines, receipts = frames(drawn)
-    profiles = TABLE.transform(frame, {"silver.receipt_lines": lines, "silver.stores": STORES})
+    frame, receipts = frames(drawn)
+    profiles = profiles_of(frame)
     documents = {row["customer_id"]: json.loads(row["document"]) for row in profiles.to_dicts()}
     assert set(documents) == {r["customer_id"] for r in receipts if r["receipt_type"] != "void"}
     for customer, document in documents.items():
@@ -106,8 +113,8 @@ def test_the_pattern_is_a_sentence_a_person_would_say() -> None:
     fridays = [0, 7, 14, 21, 28, 35]
     sale = {"customer_id": "C1", "store_id": 1, "receipt_type": "sale"}
     drawn = [{**sale, "day": 1 + day, "lines": [("CHEESE", 500 + 900 * (day > 20))]} for day in fridays]
-    frame, lines, _ = frames(drawn)
-    (row,) = TABLE.transform(frame, {"silver.receipt_lines": lines, "silver.stores": STORES}).to_dicts()
+    frame, _ = frames(drawn)
+    (row,) = profiles_of(frame).to_dicts()
     assert row["recent_pattern"] == (
         "5 visits in the 30 days to 20 Feb 2026, mostly on Fridays, usually at East Liberty, about every 7 days; "
         "buys most cheese; spends more than usual."
@@ -116,7 +123,7 @@ def test_the_pattern_is_a_sentence_a_person_would_say() -> None:
 
 def test_a_customer_with_returns_only_has_no_visits() -> None:
     drawn = [{"customer_id": "C1", "store_id": 2, "receipt_type": "return", "day": 3, "lines": [("MILK", 100)]}]
-    frame, lines, _ = frames(drawn)
-    (row,) = TABLE.transform(frame, {"silver.receipt_lines": lines, "silver.stores": STORES}).to_dicts()
+    frame, _ = frames(drawn)
+    (row,) = profiles_of(frame).to_dicts()
     assert (row["visits"], row["lifetime_spend_cents"], row["last_visit_at"]) == (0, -100, None)
     assert row["recent_pattern"] == "Only returns so far, no visits."

@@ -1,0 +1,95 @@
+"""What the tasks of a batch are told and what they answer; rows travel in files, never in either."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import polars as pl
+import pyarrow as pa
+
+from data_jobs.changes import ChangeFile, read_changes
+from data_jobs.declaration import Table, polars_schema
+from data_jobs.parts import Part
+from receipts.lake import Lake
+
+_SEED = 11  # slices must not fall together with the hash partitions of joins within them
+RESULT = pa.schema([pa.field("result", pa.string())])
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What every task of a batch needs to know; only small lookups travel along."""
+
+    table: str
+    lake: Lake
+    changes: tuple[ChangeFile, ...]
+    slices: int
+    lookups: Mapping[str, pl.DataFrame]
+    snapshot: tuple[str, ...]  # files of the input as of the last of the changes, for keys that are summed up anew
+    existing: pl.DataFrame  # files of the table itself: uri, and lowest and highest of its `clustered_by` column
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a slice, or a whole batch, came to."""
+
+    parts: tuple[Part, ...] = ()
+    counts: Counter[str] = field(default_factory=Counter)
+    caught: Counter[str] = field(default_factory=Counter)  # rows by the expectation they broke
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return Outcome(self.parts + other.parts, self.counts + other.counts, self.caught + other.caught)
+
+    def to_json(self) -> str:
+        """Return what travels back to the driver: some hundred bytes."""
+        parts = [asdict(part) for part in self.parts]
+        return json.dumps({"parts": parts, "counts": self.counts, "caught": self.caught})
+
+    @classmethod
+    def from_json(cls, text: str) -> Outcome:
+        """Read what a task sent back."""
+        raw = json.loads(text)
+        parts = tuple(Part(**part) for part in raw["parts"])
+        return cls(parts, Counter(raw["counts"]), Counter(raw["caught"]))
+
+
+def in_slice(table: Table, slices: int, number: int) -> pl.Expr | None:
+    """Return which rows of the input a slice is made of, or none when there is only one."""
+    return pl.col(table.slice_by).hash(_SEED) % slices == number if slices > 1 else None
+
+
+def read_slice(plan: Plan, table: Table, where: pl.Expr | None) -> pl.DataFrame:
+    """Return the changed rows of a slice, in the columns the table reads."""
+    return read_changes(plan.changes, plan.lake.storage_options, table.columns or None, where)
+
+
+def read_snapshot(plan: Plan, table: Table, keys: pl.Series) -> pl.DataFrame:
+    """Return all input rows with one of these values in the column that slices are made by."""
+    columns = list(table.columns) or table.source.schema.names
+    return _rows_among(plan, plan.snapshot, table.slice_by, keys, columns, polars_schema(table.source.schema))
+
+
+def read_own(plan: Plan, table: Table, keys: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """Return the rows that the table holds of some keys, reading only files that may hold them."""
+    column, files, first = table.clustered_by, plan.existing, table.key[0]
+    if column is not None and keys.height:
+        apart = (pl.col("highest") < keys[column].min()) | (pl.col("lowest") > keys[column].max())
+        files = files.filter(~apart.fill_null(value=False))
+    rows = _rows_among(plan, tuple(files["uri"]), first, keys[first], columns, polars_schema(table.schema))
+    if len(table.key) == 1:
+        return rows
+    return rows.join(keys.select(table.key), on=list(table.key), how="semi")
+
+
+def _rows_among(
+    plan: Plan, uris: tuple[str, ...], column: str, values: pl.Series, columns: Sequence[str], schema: pl.Schema
+) -> pl.DataFrame:
+    """Read rows by the values of one column: pushed down, so that other columns are decoded for these rows only."""
+    wanted = values.unique()
+    if not uris or wanted.is_empty():
+        return pl.DataFrame(schema={name: schema[name] for name in columns})
+    rows = pl.scan_parquet(list(uris), storage_options=dict(plan.lake.storage_options), hive_partitioning=False)
+    return rows.filter(pl.col(column).is_in(wanted.implode())).select(columns).collect(engine="in-memory")
