@@ -64,6 +64,8 @@ class IngestSettings(Section):
     max_record_bytes: int = Field(default=1_048_576, ge=1_024)
     max_unacked_records: int = Field(default=20_000, ge=1)  # per stream; beyond it the gateway stops reading
     max_unacked_bytes: int = Field(default=32 * 1024 * 1024, ge=1_024)  # as above
+    keepalive_s: float = Field(default=20.0, ge=1, le=7_200)  # a connection silent for so long is asked if it lives
+    keepalive_timeout_s: float = Field(default=10.0, ge=1, le=600)  # and is cut when it does not answer for so long
     max_streams: int = Field(default=2_000, ge=1)  # a gateway; beyond it a till is sent to another one
     direct_flush_ms: float = Field(default=200.0, ge=1)  # how long records are gathered for Bronze without Postgres
     recall_hours: float = Field(default=24.0, gt=0)  # how far back repeats are known without Postgres

@@ -16,8 +16,6 @@ from receipts.errors import Unavailable
 SERVICE = "databricks.zerobus.Zerobus"
 _OPTIONS = (
     ("grpc.max_receive_message_length", 16 * 2**20),  # a till's SDK sends up to 10 MiB and resends what is refused
-    ("grpc.keepalive_time_ms", 20_000),  # half-open connections are noticed in 30 s, not after TCP's hours
-    ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
@@ -34,7 +32,8 @@ class RpcServer:
     def __init__(self, settings: IngestSettings, *, shared: bool) -> None:
         self._settings = settings
         # Unless it is meant, a second gateway on the same port must fail, not take half of the tills.
-        self._server = grpc.aio.server(options=(*_OPTIONS, ("grpc.so_reuseport", int(shared))))
+        reuse = ("grpc.so_reuseport", int(shared))
+        self._server = grpc.aio.server(options=(*_OPTIONS, *_keepalive(settings), reuse))
         self._health = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue] - the stubs lack aio
 
     async def start(self, gateway: wire_pb2_grpc.ZerobusServicer) -> None:
@@ -65,3 +64,17 @@ class RpcServer:
         await self._health.enter_graceful_shutdown()
         ask_streams_to_close()
         await self._server.stop(_GRACE_S)
+
+
+def _keepalive(settings: IngestSettings) -> tuple[tuple[str, int], ...]:
+    """Return the options by which half-open connections are noticed: in 30 s by default, not after TCP's hours.
+
+    gRPC also pings to measure the line, and sends no other ping while one is under way: its own limit of a minute
+    for an answer would be the one that counts.
+    """
+    answer_ms = round(settings.keepalive_timeout_s * 1000)
+    return (
+        ("grpc.keepalive_time_ms", round(settings.keepalive_s * 1000)),
+        ("grpc.keepalive_timeout_ms", answer_ms),
+        ("grpc.http2.ping_timeout_ms", answer_ms),
+    )
