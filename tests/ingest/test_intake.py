@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -9,21 +11,21 @@ from configs.settings import Settings
 from ingest.access import ANYONE
 from ingest.intake import Intake
 from ingest.link import Link
-from ingest.records import Incoming
 from ingest.store_directory import StoreDirectory
 from receipts.lake import lake_of
 from tests.fixtures.retail import MILK, make_receipt
 
 
-async def _validated(settings: Settings, payload: bytes) -> Incoming:
+@asynccontextmanager
+async def _intake(settings: Settings) -> AsyncIterator[Intake]:
+    """An intake whose stores have been read, so that nothing but a record is left to read."""
     link = Link(settings)
     directory = StoreDirectory(link, lake_of(settings))
-    intake = Intake("bronze.receipts", "test", lambda record: record, directory, 1_048_576, ANYONE)
+    await directory.covering(set())
     try:
-        (record,) = await intake.validate([payload])
+        yield Intake("bronze.receipts", "test", lambda record: record, directory, 1_048_576, ANYONE)
     finally:
         await link.close()
-    return record
 
 
 @pytest.mark.parametrize(
@@ -38,18 +40,20 @@ async def test_while_a_large_record_is_read_everybody_else_gets_a_turn(open_shop
             turns += 1
             await asyncio.sleep(0)
 
-    other = asyncio.create_task(others())
     description = json.dumps(MILK["description"])
     payload = make_receipt().canonical().replace(description, f'"{text}"', 1).encode()
     assert len(payload) > 100_000
-    record = await _validated(open_shop, payload)
-    other.cancel()
+    async with _intake(open_shop) as intake:
+        other = asyncio.create_task(others())
+        (record,) = await intake.validate([payload])
+        other.cancel()
     assert record.bronze.refusal is not None
     assert turns > 20  # read in between all of it would be a handful
 
 
 async def test_a_record_of_very_many_wrong_lines_is_refused_for_the_first_of_them(open_shop: Settings) -> None:
     document = {**json.loads(make_receipt().canonical()), "lines": [{"x": 1}] * 100_000}
-    record = await _validated(open_shop, json.dumps(document).encode())
+    async with _intake(open_shop) as intake:
+        (record,) = await intake.validate([json.dumps(document).encode()])
     assert record.bronze.refusal is not None
     assert record.bronze.refusal.startswith("lines.0.")
