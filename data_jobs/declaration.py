@@ -40,6 +40,22 @@ class Kind(StrEnum):
     FILLED = "filled"  # another table's refusals or a job of its own writes it
 
 
+class Personal(StrEnum):
+    """What a table's rows tell of a person."""
+
+    NONE = "none"
+    PSEUDONYMOUS = "pseudonymous"  # what somebody bought, under a customer's number
+    CONTACT = "contact"  # who somebody is: names, addresses, what was typed into a refused record
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long rows are kept: until so many days after the day or instant in `column`."""
+
+    column: str
+    days: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Expectation:
     """Something every row should satisfy. `holds` answers true for a good row; null counts as broken."""
@@ -106,6 +122,8 @@ class Table:
     slice_by: str = ""
     clustered_by: str | None = None
     statistics: tuple[str, ...] = ()
+    personal: Personal = Personal.NONE
+    retention: Retention | None = None  # none: as long as what it follows
     served_as: Served | None = None
 
     @property

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 import pyarrow as pa
 
-from data_jobs.declaration import Fold, Kind, Served, Table
+from data_jobs.declaration import Fold, Kind, Personal, Served, Table
 from data_jobs.shopping_pattern import pattern_sentence
 from data_jobs.tables import silver_receipts, silver_stores
 
@@ -216,6 +216,7 @@ TABLE = Table(
     # The last visit of a corrected receipt cannot be taken out again: its customer is summed up anew.
     fold=Fold(_summarise, _combine, _finish),
     slice_by="customer_id",
+    personal=Personal.PSEUDONYMOUS,
     served_as=Served(
         "customer_profiles",
         {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pyarrow as pa
 
-from data_jobs.declaration import Kind, Table
+from data_jobs.declaration import Kind, Personal, Table
 from data_jobs.folds import ROWS, additive
 from data_jobs.tables import silver_receipt_lines
 
@@ -46,5 +46,6 @@ TABLE = Table(
     ),
     slice_by="customer_id",
     clustered_by="month",
+    personal=Personal.PSEUDONYMOUS,
     statistics=("month",),
 )

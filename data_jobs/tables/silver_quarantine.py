@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from data_jobs.declaration import Kind, Table
+from data_jobs.declaration import Kind, Personal, Retention, Table
 from receipts.bronze import ENVELOPE
 
 TABLE = Table(
@@ -20,5 +20,7 @@ TABLE = Table(
             pa.field("reason", pa.string()),  # in words
         ]
     ),
+    personal=Personal.CONTACT,
+    retention=Retention("received_at", 180),  # long enough to repair a record, too short to be an archive
     statistics=("store_id", "sequence", "received_at"),
 )

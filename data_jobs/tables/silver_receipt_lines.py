@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 import pyarrow as pa
 
-from data_jobs.declaration import Kind, Table
+from data_jobs.declaration import Kind, Personal, Table
 from data_jobs.tables import silver_receipts
 
 _RECEIPT = ("receipt_id", "store_id", "purchased_on", "customer_id", "receipt_type")
@@ -38,5 +38,6 @@ TABLE = Table(
     columns=(*_RECEIPT, "lines"),
     transform=_lines,
     slice_by="receipt_id",
+    personal=Personal.PSEUDONYMOUS,
     statistics=("store_id", "purchased_on"),
 )

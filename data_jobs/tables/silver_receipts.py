@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 
 from data_jobs.bronze_payloads import decode
-from data_jobs.declaration import ROW, Action, Expectation, Kind, Served, Table, polars_schema
+from data_jobs.declaration import ROW, Action, Expectation, Kind, Personal, Retention, Served, Table, polars_schema
 from data_jobs.tables import silver_quarantine, silver_stores
 from receipts.bronze import RECEIPTS
 
@@ -159,6 +159,8 @@ TABLE = Table(
     slice_by="record_key",
     clustered_by="business_date",
     statistics=("store_id", "business_date", "purchased_on", "purchased_at", "received_at", "sequence"),
+    personal=Personal.PSEUDONYMOUS,
+    retention=Retention("business_date", 7 * 365 + 2),  # what tax law asks for, and warranty never outlives
     served_as=Served(
         "receipts",
         {

@@ -7,7 +7,7 @@ import pytest
 
 import data_jobs.tables
 from data_jobs.catalogue import TABLES, find_table, in_order, made_from
-from data_jobs.declaration import Kind
+from data_jobs.declaration import Kind, Personal
 from receipts.errors import InvalidInput
 
 PERSONAL = {"customer_id", "document", "payload", "card_last4", "record_key", "receipt_id"}
@@ -48,6 +48,9 @@ def test_a_declaration_holds_together(table) -> None:
     assert (table.fold is not None) == (table.kind is Kind.FOLDED)
     if table.kind is not Kind.FILLED:
         assert {table.slice_by, *table.columns} <= set(table.source.schema.names)
+    assert (table.personal is Personal.NONE) == (not PERSONAL & columns), "the class follows from the columns"
+    if table.retention is not None:
+        assert table.retention.column in table.statistics, "whole files expire by what the log says of them"
     if table.fold is not None and not table.fold.invertible:
         assert table.slice_by == table.key[0], "its rows are found by what they are sliced by"
     if table.served_as is not None:
