@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 from deltalake import DeltaTable
 
-from data_jobs.changes import ChangeRange, find_changes, list_files
+from data_jobs.changes import PARTITION, ChangeRange, find_changes, list_files
 from data_jobs.commits import Lineage, commit_files, commit_merge, cursor_of
 from data_jobs.declaration import Kind, Table
 from data_jobs.parts import NEW, Part
@@ -18,6 +18,7 @@ from data_jobs.plans import Outcome, Plan
 from receipts.lake import Lake
 
 _BATCH_BYTES = 64 * 1024 * 1024  # of compressed input: what bounds a batch's memory
+_FOLD_BYTES = 4 * _BATCH_BYTES  # a fold reads few columns, and what it costs is the keys it meets in each batch
 _SLICE_BYTES = 2 * 1024 * 1024  # below it a second task costs more than it saves
 
 Run = Callable[[Plan], Outcome]  # how slices are executed: `ray_work.run_slices`
@@ -68,7 +69,8 @@ def refine(lake: Lake, table: Table, run: Run, parallelism: int, head: int | Non
     after, upto = min(cursors), max(cursors)
     if after == upto:
         upto = _head(lake, table, head)
-    changes = find_changes(lake, source, after, upto, _BATCH_BYTES)
+    most_bytes = _FOLD_BYTES if table.kind is Kind.FOLDED else _BATCH_BYTES
+    changes = find_changes(lake, source, after, upto, most_bytes)
     if not changes.files:
         return None
     outcome = run(_plan(lake, table, sinks.main, changes, parallelism))
@@ -116,14 +118,12 @@ def _whole(lake: Lake, table: Table) -> pl.DataFrame:
 
 
 def _existing(lake: Lake, table: Table, handle: DeltaTable) -> pl.DataFrame:
-    """Return the files of a table: uri, lowest and highest of its `clustered_by` column."""
+    """Return the files of a table: uri, partition, lowest and highest of its `clustered_by` column."""
     files = list_files(handle)
-    column = table.clustered_by
-    ranges = {
-        name: pl.col(f"{bound}.{column}") if f"{bound}.{column}" in files.columns else pl.lit(None)
-        for name, bound in (("lowest", "min"), ("highest", "max"))
-    }
-    return files.select(uri=pl.lit(f"{lake.uri(table.name)}/") + pl.col("path"), **ranges)
+    found = {"partition": f"{PARTITION}{table.partitioned_by}"}
+    found |= {name: f"{bound}.{table.clustered_by}" for name, bound in (("lowest", "min"), ("highest", "max"))}
+    columns = {name: pl.col(column) if column in files.columns else pl.lit(None) for name, column in found.items()}
+    return files.select(uri=pl.lit(f"{lake.uri(table.name)}/") + pl.col("path"), **columns)
 
 
 def _commit(lake: Lake, table: Table, sinks: _Sinks, outcome: Outcome, changes: ChangeRange) -> Outcome:
@@ -138,9 +138,13 @@ def _commit(lake: Lake, table: Table, sinks: _Sinks, outcome: Outcome, changes: 
         expectations=outcome.caught,
     )
     own = [part for part in outcome.parts if part.table == table.name]
-    if sinks.quarantine is not None and cursor_of(sinks.quarantine, table.cursor) < changes.upto:
+    if (
+        sinks.quarantine is not None
+        and table.quarantine is not None
+        and cursor_of(sinks.quarantine, table.cursor) < changes.upto
+    ):
         refused = [part for part in outcome.parts if part.table != table.name]
-        commit_files(sinks.quarantine, refused, lineage)
+        commit_files(sinks.quarantine, table.quarantine, refused, lineage)
     if cursor_of(sinks.main, table.cursor) < changes.upto:
         _commit_own(lake, table, sinks.main, own, lineage)
     return outcome
@@ -155,9 +159,9 @@ def _commit_own(lake: Lake, table: Table, handle: DeltaTable, parts: Sequence[Pa
     """
     new, merged = ([part for part in parts if (part.content == NEW) is which] for which in (True, False))
     if not merged:
-        commit_files(handle, new, lineage)
+        commit_files(handle, table, new, lineage)
     elif new and table.kind is not Kind.FOLDED:
         commit_merge(handle, lake, table, merged, replace(lineage, cursor=None))
-        commit_files(handle, new, lineage)
+        commit_files(handle, table, new, lineage)
     else:
         commit_merge(handle, lake, table, [*new, *merged], lineage)

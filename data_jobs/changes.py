@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,6 +21,7 @@ CHANGE = "_change_type"  # insert, update_preimage, update_postimage or delete, 
 VERSION = "_commit_version"
 AFTER = ("insert", "update_postimage")
 BEFORE = ("update_preimage", "delete")
+PARTITION = "partition."  # before a partition column in the list of a table's files
 NEVER = -1  # the cursor of a table that has not read its input yet
 
 
@@ -30,12 +31,16 @@ class HistoryGone(ReceiptsError):
 
 @dataclass(frozen=True, slots=True)
 class ChangeFile:
-    """A Parquet file with changed rows. Without `change` each row says itself what happened to it."""
+    """A Parquet file with changed rows. Without `change` each row says itself what happened to it.
+
+    `partition` holds what the log says of all rows of the file: columns that are dates and not in it.
+    """
 
     uri: str
     version: int
     size_bytes: int
     change: str | None
+    partition: tuple[tuple[str, date], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,11 @@ def find_changes(lake: Lake, name: str, after: int, head: int, most_bytes: int) 
 
 def find_snapshot(lake: Lake, name: str, version: int) -> ChangeRange:
     """Return all rows of a version as inserted ones."""
-    sizes = list_files(lake.open(name, version)).select("path", "size_bytes").iter_rows()
     root = lake.uri(name)
-    files = [ChangeFile(f"{root}/{unquote(path)}", version, size, "insert") for path, size in sizes]
+    files = [
+        ChangeFile(f"{root}/{unquote(row['path'])}", version, row["size_bytes"], "insert", _partition_of(row))
+        for row in list_files(lake.open(name, version)).iter_rows(named=True)
+    ]
     return ChangeRange(NEVER, version, tuple(files))
 
 
@@ -104,6 +111,7 @@ def read_changes(
     frames: list[pl.DataFrame] = []
     for file in files:
         rows = pl.scan_parquet(file.uri, storage_options=dict(options), hive_partitioning=False)
+        rows = rows.with_columns(pl.lit(value).alias(name) for name, value in file.partition)
         if file.change is not None:
             rows = rows.with_columns(pl.lit(file.change).alias(CHANGE))
         if where is not None:
@@ -151,11 +159,23 @@ def _changed_files(root: str, version: int, actions: Sequence[dict[str, Any]]) -
     """Take the change files where a commit has them, else what it added and removed; OPTIMIZE changes nothing."""
     feed = [action["cdc"] for action in actions if "cdc" in action]
     for file in feed:
-        yield ChangeFile(f"{root}/{unquote(file['path'])}", version, file["size"], None)
+        yield ChangeFile(f"{root}/{unquote(file['path'])}", version, file["size"], None, _partition(file))
     if feed:
         return
     for action in actions:
         for kind, change in (("add", "insert"), ("remove", "delete")):
             if kind in action and action[kind].get("dataChange", True):
                 file = action[kind]
-                yield ChangeFile(f"{root}/{unquote(file['path'])}", version, file.get("size") or 0, change)
+                yield ChangeFile(
+                    f"{root}/{unquote(file['path'])}", version, file.get("size") or 0, change, _partition(file)
+                )
+
+
+def _partition(action: Mapping[str, Any]) -> tuple[tuple[str, date], ...]:
+    values = action.get("partitionValues") or {}
+    return tuple((name, date.fromisoformat(value)) for name, value in values.items())
+
+
+def _partition_of(row: Mapping[str, Any]) -> tuple[tuple[str, date], ...]:
+    parted = ((name.removeprefix(PARTITION), value) for name, value in row.items() if name.startswith(PARTITION))
+    return tuple(parted)

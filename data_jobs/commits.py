@@ -51,12 +51,13 @@ def cursor_of(handle: DeltaTable, application: str) -> int:
     return NEVER if version is None else version
 
 
-def commit_files(handle: DeltaTable, parts: Sequence[Part], lineage: Lineage) -> None:
+def commit_files(handle: DeltaTable, table: Table, parts: Sequence[Part], lineage: Lineage) -> None:
     """Add files to the table whose handle the cursor was read through."""
     handle.create_write_transaction(
-        add_actions(parts),
+        add_actions(table, parts),
         "append",
         handle.schema(),
+        partition_by=list(table.partitions) or None,
         commit_properties=lineage.properties(),
     )
 
@@ -76,7 +77,7 @@ def commit_merge(
     merge = (
         handle.merge(
             source,
-            _matching(table, rows),
+            _matching(table, pl.concat([rows, gone])),
             source_alias="s",
             target_alias="t",
             commit_properties=lineage.properties(),
@@ -89,18 +90,20 @@ def commit_merge(
     if (
         lineage.cursor is not None and cursor_of(handle, lineage.cursor) < lineage.upto
     ):  # a merge that changes nothing commits nothing
-        commit_files(handle, [], lineage)
+        commit_files(handle, table, [], lineage)
     remove_parts(lake, table, parts)
     return figures
 
 
 def _matching(table: Table, rows: pl.DataFrame) -> str:
-    """Compare keys, within the literal range that lets Delta skip files."""
+    """Compare keys, within the literal partitions or range that let Delta skip files."""
     terms = [f"t.{name} = s.{name}" for name in table.key]
-    column = table.clustered_by
-    if column is not None and rows.height:
-        low, high = rows[column].min(), rows[column].max()
-        terms.append(f"t.{column} between '{low}' and '{high}'")
+    if table.partitioned_by is not None:
+        values = ", ".join(f"'{value}'" for value in rows[table.partitioned_by].unique().sort())
+        terms.append(f"t.{table.partitioned_by} in ({values})")
+    elif table.clustered_by is not None:
+        low, high = rows[table.clustered_by].min(), rows[table.clustered_by].max()
+        terms.append(f"t.{table.clustered_by} between '{low}' and '{high}'")
     return " and ".join(terms)
 
 

@@ -103,7 +103,8 @@ class Table:
     `transform` makes its rows (`Kind.LATEST`, `Kind.DERIVED`), or `fold` does (`Kind.FOLDED`). `sequence` orders the
     versions of a row (`Kind.LATEST`). `slice_by` is the column of the input that brings together what must be seen
     together. `clustered_by` is a column that follows from the key and has
-    statistics: it limits which files are read to find a key. No column in `statistics` may be personal.
+    statistics: it limits which files are read to find a key. `partitioned_by` is a date that follows from the key and
+    parts the files themselves, where old rows would otherwise be rewritten with new ones again and again. No column in `statistics` may be personal.
     """
 
     name: str
@@ -121,6 +122,7 @@ class Table:
     sequence: tuple[str, ...] = ()
     slice_by: str = ""
     clustered_by: str | None = None
+    partitioned_by: str | None = None
     statistics: tuple[str, ...] = ()
     personal: Personal = Personal.NONE
     retention: Retention | None = None  # none: as long as what it follows
@@ -129,7 +131,17 @@ class Table:
     @property
     def lake_table(self) -> LakeTable:
         """Return the Delta table beneath."""
-        return LakeTable(self.name, self.schema, self.statistics)
+        return LakeTable(self.name, self.schema, self.statistics, self.partitions)
+
+    @property
+    def partitions(self) -> tuple[str, ...]:
+        """Return the column the files are parted by, if there is one."""
+        return () if self.partitioned_by is None else (self.partitioned_by,)
+
+    @property
+    def places(self) -> list[str]:
+        """Return the columns by which a row is found: the key, and the partition it is in."""
+        return [*self.key, *(name for name in self.partitions if name not in self.key)]
 
     @property
     def cursor(self) -> str:

@@ -116,6 +116,6 @@ def _commit(lake: Lake, outcome: Outcome, changes: ChangeRange, *, finished: boo
     if outcome.parts and list(handle.file_uris()):
         commit_merge(handle, lake, TABLE, outcome.parts, lineage)
     else:
-        commit_files(handle, outcome.parts, lineage)
+        commit_files(handle, TABLE, outcome.parts, lineage)
     took_ms = round((time.monotonic() - started) * 1000)
     return Batch(TABLE.name, _SOURCE.name, changes.after, changes.upto, rows, rows, 0, took_ms)

@@ -35,11 +35,11 @@ def fold(plan: Plan, table: Table, changes: pl.DataFrame) -> Folded:
     assert isinstance(table.source, Table), f"{table.name} sums up a table without a key"
     key, came, went = list(table.key), *moved(changes, table.source.key)
     delta, whole, lost = (_signed if table.fold.invertible else _anew)(plan, table, table.fold, came, went)
-    keys = pl.concat([delta.select(key), lost]).unique()
+    keys = pl.concat([delta.select(table.places), lost]).unique()
     held = read_own(plan, table, keys, delta.columns)
     summed = table.fold.combine(pl.concat([held.join(lost, on=key, how="anti"), delta]))
     now = table.fold.finish(pl.concat([summed, whole.select(summed.columns)]), plan.lookups)
-    known = held.select(key)
+    known = held.select(table.places)
     return Folded(now, known, known.join(now, on=key, how="anti"))
 
 
@@ -83,14 +83,14 @@ _Sums = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]  # what is added, what s
 def _signed(plan: Plan, table: Table, fold: Fold, came: pl.DataFrame, went: pl.DataFrame) -> _Sums:
     rows = pl.concat([frame.with_columns(pl.lit(sign).alias(SIGN)) for frame, sign in ((came, 1), (went, -1))])
     delta = _summarised(plan, table, fold, rows)
-    return delta, delta.clear(), delta.select(table.key).clear()
+    return delta, delta.clear(), delta.select(table.places).clear()
 
 
 def _anew(plan: Plan, table: Table, fold: Fold, came: pl.DataFrame, went: pl.DataFrame) -> _Sums:
     """Sum up anew the keys that lost a row: a highest or a last one cannot be taken out of a sum."""
     key = list(table.key)
     delta, lost = (_summarised(plan, table, fold, rows) for rows in (came, went))
-    lost = lost.select(key)
+    lost = lost.select(table.places)
     rows = read_snapshot(plan, table, lost[key[0]])
     whole = _summarised(plan, table, fold, rows).join(lost, on=key, how="semi")
     return delta.join(lost, on=key, how="anti"), whole, lost

@@ -27,6 +27,7 @@ class Part:
     size_bytes: int
     rows: int
     statistics: str
+    partition: str = ""
 
 
 NEW = "new"  # rows under keys that the table does not hold
@@ -34,32 +35,53 @@ CHANGED = "changed"  # rows over such as it holds
 GONE = "gone"  # keys that go from it
 
 
-def write_part(lake: Lake, table: Table, frame: pl.DataFrame, content: str = NEW) -> Part:
-    """Write rows of a table, or keys that are gone from it, as one file in the table's folder.
+def write_parts(lake: Lake, table: Table, frame: pl.DataFrame, content: str = NEW) -> list[Part]:
+    """Write rows of a table, or keys that are gone from it, as files in the table's folder: one, or none, or one for
+    each partition that new rows are in.
 
-    The file is no part of the table until it is committed. Raises SchemaError when a column is missing or cannot
+    The files are no part of the table until they are committed. Raises SchemaError when a column is missing or cannot
     take its declared type: Delta itself would accept the file and fail on reading.
     """
+    if frame.is_empty():
+        return []
     schema = polars_schema(table.schema)
-    names = list(table.key) if content == GONE else schema.names()
+    names = table.places if content == GONE else schema.names()
     fitted = frame.select(pl.col(name).cast(schema[name]) for name in names)
-    path = f"part-{uuid.uuid4().hex}.zstd.parquet"
+    if content != NEW or table.partitioned_by is None:
+        return [_write(lake, table, fitted, content, "")]
+    parted = fitted.partition_by(table.partitioned_by, as_dict=True, include_key=False)
+    return [_write(lake, table, rows, content, str(value)) for (value,), rows in sorted(parted.items())]
+
+
+def write_part(lake: Lake, table: Table, frame: pl.DataFrame) -> Part:
+    """Write new rows of a table that has no partitions as one file."""
+    (part,) = write_parts(lake, table, frame)
+    return part
+
+
+def _write(lake: Lake, table: Table, rows: pl.DataFrame, content: str, partition: str) -> Part:
+    folder = f"{table.partitioned_by}={partition}/" if partition else ""
+    path = f"{folder}part-{uuid.uuid4().hex}.zstd.parquet"
     root, options = lake.uri(table.name), dict(lake.storage_options)
-    fitted.write_parquet(f"{root}/{path}", compression="zstd", compression_level=1, storage_options=options)
+    rows.write_parquet(
+        f"{root}/{path}", compression="zstd", compression_level=1, storage_options=options, mkdir=bool(folder)
+    )
     size = DeltaStorageHandler(root, options).get_file_info([path])[0].size
-    statistics = _statistics(fitted, table.statistics) if content == NEW else ""
-    return Part(table.name, content, path, size or 0, fitted.height, statistics)
+    listed = [name for name in table.statistics if name in rows.columns]
+    statistics = _statistics(rows, listed) if content == NEW else ""
+    return Part(table.name, content, path, size or 0, rows.height, statistics, partition)
 
 
 def read_parts(lake: Lake, table: Table, parts: Sequence[Part]) -> pl.DataFrame:
     """Return the rows of parts, with all columns of the table; there may be none."""
-    empty = pl.DataFrame(schema=polars_schema(table.schema))
-    if not parts:
-        return empty
-    uris = [f"{lake.uri(table.name)}/{part.path}" for part in parts]
-    options = dict(lake.storage_options)
-    rows = pl.scan_parquet(uris, storage_options=options, hive_partitioning=False).collect(engine="in-memory")
-    return pl.concat([empty, rows], how="diagonal")
+    frames = [pl.DataFrame(schema=polars_schema(table.schema))]
+    for part in parts:
+        uri, options = f"{lake.uri(table.name)}/{part.path}", dict(lake.storage_options)
+        rows = pl.scan_parquet(uri, storage_options=options, hive_partitioning=False)
+        if part.partition:
+            rows = rows.with_columns(pl.lit(date.fromisoformat(part.partition)).alias(str(table.partitioned_by)))
+        frames.append(rows.collect(engine="in-memory"))
+    return pl.concat(frames, how="diagonal")
 
 
 def remove_parts(lake: Lake, table: Table, parts: Sequence[Part]) -> None:
@@ -69,10 +91,17 @@ def remove_parts(lake: Lake, table: Table, parts: Sequence[Part]) -> None:
         store.delete_file(part.path)
 
 
-def add_actions(parts: Sequence[Part]) -> list[AddAction | RemoveAction]:
+def add_actions(table: Table, parts: Sequence[Part]) -> list[AddAction | RemoveAction]:
     """Return what the Delta log says of new files."""
     now_ms = int(time.time() * 1000)
-    return [AddAction(part.path, part.size_bytes, {}, now_ms, True, part.statistics) for part in parts]  # noqa: FBT003  the log's dataChange
+    return [
+        AddAction(part.path, part.size_bytes, _values(table, part), now_ms, True, part.statistics)  # noqa: FBT003  the log's dataChange
+        for part in parts
+    ]
+
+
+def _values(table: Table, part: Part) -> dict[str, str | None]:
+    return dict.fromkeys(table.partitions, part.partition)
 
 
 def _statistics(frame: pl.DataFrame, columns: Sequence[str]) -> str:

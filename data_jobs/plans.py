@@ -29,7 +29,7 @@ class Plan:
     slices: int
     lookups: Mapping[str, pl.DataFrame]
     snapshot: tuple[str, ...]  # files of the input as of the last of the changes, for keys that are summed up anew
-    existing: pl.DataFrame  # files of the table itself: uri, and lowest and highest of its `clustered_by` column
+    existing: pl.DataFrame  # files of the table itself: uri, partition, lowest and highest of its `clustered_by` column
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +68,42 @@ def read_slice(plan: Plan, table: Table, where: pl.Expr | None) -> pl.DataFrame:
 
 def read_snapshot(plan: Plan, table: Table, keys: pl.Series) -> pl.DataFrame:
     """Return all input rows with one of these values in the column that slices are made by."""
+    assert isinstance(table.source, Table), f"{table.name} follows a table that is not refined"
     columns = list(table.columns) or table.source.schema.names
-    return _rows_among(plan, plan.snapshot, table.slice_by, keys, columns, polars_schema(table.source.schema))
+    return _rows_among(plan, table.source, plan.snapshot, keys, columns)
 
 
 def read_own(plan: Plan, table: Table, keys: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """Return the rows that the table holds of some keys, reading only files that may hold them."""
-    column, files, first = table.clustered_by, plan.existing, table.key[0]
-    if column is not None and keys.height:
+    column, files, key = table.clustered_by, plan.existing, list(table.key)
+    if table.partitioned_by is not None:
+        files = files.filter(pl.col("partition").is_in(keys[table.partitioned_by].unique().implode()))
+    elif column is not None and keys.height:
         apart = (pl.col("highest") < keys[column].min()) | (pl.col("lowest") > keys[column].max())
         files = files.filter(~apart.fill_null(value=False))
-    rows = _rows_among(plan, tuple(files["uri"]), first, keys[first], columns, polars_schema(table.schema))
-    if len(table.key) == 1:
-        return rows
-    return rows.join(keys.select(table.key), on=list(table.key), how="semi")
+    rows = _rows_among(plan, table, tuple(files["uri"]), keys[key[0]], columns)
+    return rows if len(key) == 1 else rows.join(keys.select(key), on=key, how="semi")
+
+
+def scan_table(lake: Lake, table: Table, uris: Sequence[str]) -> pl.LazyFrame:
+    """Return the rows of files of a table, the column they are parted by among them. There must be one."""
+    schema = polars_schema(table.schema)
+    parted = {name: schema[name] for name in table.partitions}
+    return pl.scan_parquet(
+        list(uris),
+        storage_options=dict(lake.storage_options),
+        hive_partitioning=bool(parted),
+        hive_schema=parted or None,
+    )
 
 
 def _rows_among(
-    plan: Plan, uris: tuple[str, ...], column: str, values: pl.Series, columns: Sequence[str], schema: pl.Schema
+    plan: Plan, table: Table, uris: Sequence[str], values: pl.Series, columns: Sequence[str]
 ) -> pl.DataFrame:
     """Read rows by the values of one column: pushed down, so that other columns are decoded for these rows only."""
     wanted = values.unique()
     if not uris or wanted.is_empty():
+        schema = polars_schema(table.schema)
         return pl.DataFrame(schema={name: schema[name] for name in columns})
-    rows = pl.scan_parquet(list(uris), storage_options=dict(plan.lake.storage_options), hive_partitioning=False)
-    return rows.filter(pl.col(column).is_in(wanted.implode())).select(columns).collect(engine="in-memory")
+    among = pl.col(values.name).is_in(wanted.implode())
+    return scan_table(plan.lake, table, uris).filter(among).select(columns).collect(engine="in-memory")

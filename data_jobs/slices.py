@@ -13,7 +13,7 @@ from data_jobs.changes import AFTER, CHANGE, net_changes
 from data_jobs.declaration import ROW, Kind, Table
 from data_jobs.expectations import EXPECTATION, REASON, judge
 from data_jobs.folds import fold
-from data_jobs.parts import CHANGED, GONE, NEW, Part, write_part
+from data_jobs.parts import CHANGED, GONE, NEW, Part, write_parts
 from data_jobs.plans import RESULT, Outcome, Plan, in_slice, read_own, read_slice
 
 REFUSED_AT_THE_GATE = "gateway"
@@ -45,11 +45,11 @@ def _latest(plan: Plan, table: Table, changes: pl.DataFrame) -> Outcome:
     gate = rows.filter(at_the_gate)
     accepted, refused, caught = judge(_transform(table, rows.filter(~at_the_gate), plan.lookups), table.expectations)
     newest = accepted.sort(*table.sequence).unique(list(table.key), keep="last", maintain_order=True)
-    known = read_own(plan, table, newest, table.key)
+    known = read_own(plan, table, newest, table.places)
     parts, counts = _write(plan, table, newest, known, known.clear())
     quarantined = gate.height + refused.height
     if table.quarantine is not None and quarantined:
-        parts.append(write_part(plan.lake, table.quarantine, _quarantine_rows(table, rows, gate, refused)))
+        parts += write_parts(plan.lake, table.quarantine, _quarantine_rows(table, rows, gate, refused))
     counts |= {"rows_in": rows.height, "quarantined": quarantined, "repeated": accepted.height - newest.height}
     return Outcome(tuple(parts), Counter(counts), Counter({**caught, REFUSED_AT_THE_GATE: gate.height}))
 
@@ -67,7 +67,8 @@ def _derived(plan: Plan, table: Table, changes: pl.DataFrame) -> Outcome:
     assert isinstance(table.source, Table), f"{table.name} derives from a table without a key"
     before, after = net_changes(changes, table.source.key)
     now, key = _transform(table, after, plan.lookups), list(table.key)
-    earlier = _transform(table, before, plan.lookups).select(key) if before.height else now.select(key).clear()
+    places = table.places
+    earlier = _transform(table, before, plan.lookups).select(places) if before.height else now.select(places).clear()
     gone = earlier.join(now, on=key, how="anti")
     parts, counts = _write(plan, table, now, earlier, gone)
     return Outcome(tuple(parts), Counter(counts | {"rows_in": changes.height}))
@@ -88,5 +89,5 @@ def _write(
     changed = now.join(known, on=key, how="semi") if known.height else now.clear()
     new = now.join(known, on=key, how="anti") if known.height else now
     frames = ((new, NEW), (changed, CHANGED), (gone, GONE))
-    parts = [write_part(plan.lake, table, frame, content) for frame, content in frames if frame.height]
+    parts = [part for frame, content in frames for part in write_parts(plan.lake, table, frame, content)]
     return parts, {"rows_out": now.height, "changed": changed.height, "gone": gone.height}

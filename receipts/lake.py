@@ -33,6 +33,7 @@ class LakeTable:
     name: str
     schema: pa.Schema
     statistics: Sequence[str] = ()
+    partitions: Sequence[str] = ()
     configuration: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -62,6 +63,7 @@ class Lake:
                 self.uri(table.name),
                 table.schema,
                 mode="ignore",
+                partition_by=list(table.partitions),
                 configuration={
                     **_BASE_CONFIGURATION,
                     "delta.dataSkippingStatsColumns": ",".join(table.statistics),

@@ -20,6 +20,7 @@ TABLE = Table(
         [
             pa.field("sku", pa.string()),
             pa.field("day", pa.date32()),
+            pa.field("month", pa.date32()),  # its first day; parts the files
             pa.field(ROWS, pa.int64()),  # receipt lines
             pa.field("quantity_thousandths", pa.int64()),  # in the product's unit; returns taken off
             pa.field("sales_cents", pa.int64()),
@@ -39,7 +40,7 @@ TABLE = Table(
         "discount_cents",
     ),
     fold=additive(
-        {"sku": pl.col("sku"), "day": pl.col("purchased_on")},
+        {"sku": pl.col("sku"), "day": pl.col("purchased_on"), "month": pl.col("purchased_on").dt.truncate("1mo")},
         {
             # Thousandths are whole numbers: what is added and taken out again leaves nothing behind.
             "quantity_thousandths": (pl.col("quantity") * 1000).round(0).cast(pl.Int64),
@@ -50,6 +51,6 @@ TABLE = Table(
         where=pl.col("receipt_type") != "void",
     ),
     slice_by="sku",
-    clustered_by="day",
+    partitioned_by="month",
     statistics=("day",),
 )

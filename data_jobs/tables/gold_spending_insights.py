@@ -45,7 +45,6 @@ TABLE = Table(
         where=(pl.col("receipt_type") != "void") & pl.col("customer_id").is_not_null(),
     ),
     slice_by="customer_id",
-    clustered_by="month",
+    partitioned_by="month",
     personal=Personal.PSEUDONYMOUS,
-    statistics=("month",),
 )

@@ -25,6 +25,7 @@ TABLE = Table(
         [
             pa.field("store_id", pa.int32()),
             pa.field("day", pa.date32()),
+            pa.field("month", pa.date32()),  # its first day; parts the files
             pa.field(ROWS, pa.int64()),  # receipts of any type
             pa.field("sales", pa.int64()),
             pa.field("returns", pa.int64()),
@@ -50,7 +51,11 @@ TABLE = Table(
         "customer_id",
     ),
     fold=additive(
-        {"store_id": pl.col("store_id"), "day": pl.col("purchased_on")},
+        {
+            "store_id": pl.col("store_id"),
+            "day": pl.col("purchased_on"),
+            "month": pl.col("purchased_on").dt.truncate("1mo"),
+        },
         {
             "sales": _when("sale", pl.lit(1)),
             "returns": _when("return", pl.lit(1)),
@@ -64,6 +69,6 @@ TABLE = Table(
         },
     ),
     slice_by="store_id",
-    clustered_by="day",
+    partitioned_by="month",
     statistics=("store_id", "day"),
 )

@@ -3,6 +3,7 @@
 import importlib
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 import data_jobs.tables
@@ -43,6 +44,11 @@ def test_a_declaration_holds_together(table) -> None:
     assert table.grain.endswith(".")
     assert {*table.key, *table.sequence, *table.statistics} <= columns
     assert table.clustered_by is None or table.clustered_by in table.statistics
+    assert not set(table.partitions) & set(table.statistics), "the log has partitions by themselves"
+    assert all(table.schema.field(name).type == pa.date32() for name in table.partitions)
+    assert table.kind is Kind.LATEST or table.clustered_by in {None, *table.key}, (
+        "what is gone is known by its key only"
+    )
     assert not PERSONAL & set(table.statistics), "the log outlives the rows"
     assert (table.transform is not None) == (table.kind in (Kind.LATEST, Kind.DERIVED))
     assert (table.fold is not None) == (table.kind is Kind.FOLDED)
