@@ -712,6 +712,19 @@ ALTER TABLE ONLY retail.receipts FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE retail.receipts OWNER TO receipts_owner;
 
+CREATE TABLE retail.spending_insights (
+    customer_id text NOT NULL COLLATE pg_catalog."C",
+    month date NOT NULL,
+    category text NOT NULL COLLATE pg_catalog."C",
+    lines bigint NOT NULL,
+    spend_cents bigint NOT NULL,
+    discount_cents bigint NOT NULL
+);
+
+ALTER TABLE ONLY retail.spending_insights FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.spending_insights OWNER TO receipts_owner;
+
 CREATE TABLE retail.stores (
     store_id integer NOT NULL,
     region_id smallint NOT NULL,
@@ -724,6 +737,76 @@ CREATE TABLE retail.stores (
 );
 
 ALTER TABLE retail.stores OWNER TO receipts_owner;
+
+CREATE UNLOGGED TABLE sync.arriving_customer_profiles (
+    customer_id text COLLATE pg_catalog."C",
+    region_ids text,
+    lifetime_spend_cents bigint,
+    visits integer,
+    last_visit_at timestamp with time zone,
+    document text
+);
+
+ALTER TABLE sync.arriving_customer_profiles OWNER TO receipts_owner;
+
+CREATE UNLOGGED TABLE sync.arriving_product_embeddings (
+    text_digest text COLLATE pg_catalog."C",
+    embedding text,
+    model text
+);
+
+ALTER TABLE sync.arriving_product_embeddings OWNER TO receipts_owner;
+
+CREATE UNLOGGED TABLE sync.arriving_products (
+    sku text COLLATE pg_catalog."C",
+    description text,
+    department text,
+    category text,
+    search_text text,
+    text_digest text COLLATE pg_catalog."C"
+);
+
+ALTER TABLE sync.arriving_products OWNER TO receipts_owner;
+
+CREATE UNLOGGED TABLE sync.arriving_receipts (
+    receipt_id text COLLATE pg_catalog."C",
+    store_id integer,
+    region_id smallint,
+    receipt_type text,
+    purchased_at timestamp with time zone,
+    purchased_on date,
+    customer_id text COLLATE pg_catalog."C",
+    total_cents bigint,
+    card_last4 text,
+    skus text,
+    document text,
+    payload_digest bytea,
+    received_at timestamp with time zone
+);
+
+ALTER TABLE sync.arriving_receipts OWNER TO receipts_owner;
+
+CREATE UNLOGGED TABLE sync.arriving_spending_insights (
+    customer_id text COLLATE pg_catalog."C",
+    month date,
+    category text COLLATE pg_catalog."C",
+    lines bigint,
+    spend_cents bigint,
+    discount_cents bigint
+);
+
+ALTER TABLE sync.arriving_spending_insights OWNER TO receipts_owner;
+
+CREATE TABLE sync.backfills (
+    table_name text NOT NULL,
+    version bigint NOT NULL,
+    began_empty boolean NOT NULL,
+    path text DEFAULT ''::text NOT NULL,
+    rows bigint DEFAULT 0 NOT NULL,
+    started_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE sync.backfills OWNER TO receipts_owner;
 
 CREATE TABLE sync.watermarks (
     table_name text NOT NULL,
@@ -815,8 +898,14 @@ ALTER TABLE ONLY retail.products
 ALTER TABLE ONLY retail.receipts
     ADD CONSTRAINT receipts_pkey PRIMARY KEY (receipt_id);
 
+ALTER TABLE ONLY retail.spending_insights
+    ADD CONSTRAINT spending_insights_pkey PRIMARY KEY (customer_id, month, category);
+
 ALTER TABLE ONLY retail.stores
     ADD CONSTRAINT stores_pkey PRIMARY KEY (store_id);
+
+ALTER TABLE ONLY sync.backfills
+    ADD CONSTRAINT backfills_pkey PRIMARY KEY (table_name);
 
 ALTER TABLE ONLY sync.watermarks
     ADD CONSTRAINT watermarks_pkey PRIMARY KEY (table_name);
@@ -910,7 +999,13 @@ CREATE POLICY own_regions ON retail.customers FOR SELECT TO receipts_api USING (
 
 CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
 
+CREATE POLICY own_regions ON retail.spending_insights FOR SELECT TO receipts_api USING ((EXISTS ( SELECT
+   FROM retail.customer_profiles p
+  WHERE (p.customer_id = spending_insights.customer_id))));
+
 ALTER TABLE retail.receipts ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.spending_insights ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY writers ON retail.customer_contacts TO receipts_ingest USING (true) WITH CHECK (true);
 
@@ -919,6 +1014,8 @@ CREATE POLICY writers ON retail.customer_profiles TO receipts_pipeline USING (tr
 CREATE POLICY writers ON retail.customers TO receipts_ingest, receipts_pipeline USING (true) WITH CHECK (true);
 
 CREATE POLICY writers ON retail.receipts TO receipts_ingest, receipts_pipeline USING (true) WITH CHECK (true);
+
+CREATE POLICY writers ON retail.spending_insights TO receipts_pipeline USING (true) WITH CHECK (true);
 
 GRANT USAGE ON SCHEMA access TO receipts_api;
 GRANT USAGE ON SCHEMA access TO receipts_auth;
@@ -1040,10 +1137,25 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.receipts TO receipts_pipeline;
 GRANT SELECT ON TABLE retail.receipts TO receipts_api;
 GRANT SELECT ON TABLE retail.receipts TO receipts_search;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.spending_insights TO receipts_pipeline;
+GRANT SELECT ON TABLE retail.spending_insights TO receipts_api;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE retail.stores TO receipts_ingest;
 GRANT SELECT ON TABLE retail.stores TO receipts_pipeline;
 GRANT SELECT ON TABLE retail.stores TO receipts_api;
 GRANT SELECT ON TABLE retail.stores TO receipts_search;
+
+GRANT SELECT,INSERT,DELETE,TRUNCATE ON TABLE sync.arriving_customer_profiles TO receipts_pipeline;
+
+GRANT SELECT,INSERT,DELETE,TRUNCATE ON TABLE sync.arriving_product_embeddings TO receipts_pipeline;
+
+GRANT SELECT,INSERT,DELETE,TRUNCATE ON TABLE sync.arriving_products TO receipts_pipeline;
+
+GRANT SELECT,INSERT,DELETE,TRUNCATE ON TABLE sync.arriving_receipts TO receipts_pipeline;
+
+GRANT SELECT,INSERT,DELETE,TRUNCATE ON TABLE sync.arriving_spending_insights TO receipts_pipeline;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE sync.backfills TO receipts_pipeline;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE sync.watermarks TO receipts_pipeline;
 GRANT SELECT ON TABLE sync.watermarks TO receipts_api;

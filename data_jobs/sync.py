@@ -2,185 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
-
-import polars as pl
-import psycopg
 
 from data_jobs.catalogue import TABLES
-from data_jobs.changes import (
-    NEVER,
-    ChangeFile,
-    ChangeRange,
-    HistoryGone,
-    committed_at,
-    find_changes,
-    find_snapshot,
-    net_changes,
-    read_changes,
-)
-from data_jobs.declaration import Served, Table
-from receipts.errors import ReceiptsError
+from data_jobs.changes import NEVER, ChangeRange, HistoryGone, find_changes, net_changes, read_changes
+from data_jobs.declaration import Table
+from data_jobs.sync_backfill import back_fill
+from data_jobs.sync_marks import find_watermark, move_watermark
+from data_jobs.sync_snapshot import PIECE_BYTES
+from data_jobs.sync_writing import Connection, Written, delete, needed_columns, write
 from receipts.lake import Lake
-from receipts.sql import load_sql
 
-_SQL = load_sql("data_jobs", "sync")
-_STATEMENT_ROWS = 2_000  # per statement: some megabytes of documents
 _TRANSACTION_BYTES = 32 * 1024 * 1024  # of compressed changes: a transaction this long is still short
 
 SERVED = tuple(table for table in TABLES if table.served_as is not None)
 
-Connection = psycopg.Connection[tuple[Any, ...]]
-
-
-class SyncOvertaken(ReceiptsError):
-    """Another sync moved the watermark first; nothing of ours was written."""
-
 
 @dataclass(frozen=True, slots=True)
 class Synced:
-    """What one transaction brought to Postgres."""
+    """What one transaction brought to Postgres. Where it did not finish, `version` is still on its way."""
 
     table: str
     version: int
     written: int
     confirmed: int
     deleted: int
+    finished: bool
 
     def __str__(self) -> str:
+        state = "is" if self.finished else "is on its way to being"
         return (
-            f"{self.table} is in Postgres up to version {self.version}: {self.written} written, "
+            f"{self.table} {state} in Postgres up to version {self.version}: {self.written} written, "
             f"{self.confirmed} confirmed, {self.deleted} deleted"
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """How Postgres compares with the lake, row by row."""
+def sync(
+    lake: Lake, connection: Connection, tables: Iterable[Table] = SERVED, piece_bytes: int = PIECE_BYTES
+) -> Iterator[Synced]:
+    """Bring tables up to their newest version, yielding after every transaction.
 
-    table: str
-    lake_rows: int
-    postgres_rows: int
-    missing: int
-    different: int
-
-
-def sync(lake: Lake, connection: Connection, tables: Iterable[Table] = SERVED) -> Iterator[Synced]:
-    """Bring tables up to their newest version, yielding after every transaction."""
-    for table in tables:
-        while lake.exists(table.name) and (synced := sync_next(lake, connection, table)) is not None:
-            yield synced
-
-
-def sync_next(lake: Lake, connection: Connection, table: Table) -> Synced | None:
-    """Write the next stretch of a table's changes in one transaction; none when Postgres is up to date.
-
-    Of all changes of a key only the last counts. A table that was never synced is read as it stands, file by file.
+    A table that was never synced, or whose log no longer reaches back to the watermark, is read as it stands, in
+    pieces of so many bytes. The connection is in no transaction, or every transaction of ours would wait for it.
     """
-    served = _served(table)
-    with connection.transaction():
-        row = connection.execute(_SQL["find_watermark"], {"table_name": table.name}).fetchone()
-        after = NEVER if row is None else int(row[0])
+    for table in tables:
+        if lake.exists(table.name):
+            yield from _sync_table(lake, connection, table, piece_bytes)
+
+
+def _sync_table(lake: Lake, connection: Connection, table: Table, piece_bytes: int) -> Iterator[Synced]:
+    while True:
+        with connection.transaction():
+            after = find_watermark(connection, table)
         head = lake.open(table.name).version()
         if after >= head:
-            return None
+            return
         changes = _changes(lake, table, after, head)
-        written = confirmed = deleted = 0
-        for files in _stretches(changes):
-            rows = read_changes(files, lake.storage_options, _columns(table, served))
-            before, now = net_changes(rows, table.key)
-            gone = before.join(now, on=list(table.key), how="anti")
-            counts = _write(connection, served, now)
-            written, confirmed = written + counts[0], confirmed + counts[1]
-            deleted += _delete(connection, table, served, gone)
-        _move(connection, lake, table, after, changes.upto)
-    return Synced(table.name, changes.upto, written, confirmed, deleted)
+        if changes is not None:
+            written = _follow(lake, connection, table, changes)
+            yield _synced(table, changes.upto, written, finished=True)
+            continue
+        for step in back_fill(lake, connection, table, after, piece_bytes):
+            yield _synced(table, step.version, step.written, finished=step.finished)
 
 
-def compare(lake: Lake, connection: Connection, table: Table) -> Compared:
-    """Hold every row of a table's newest version against Postgres."""
-    served = _served(table)
-    total = connection.execute(_SQL[f"count_{served.relation}"]).fetchone()
-    rows = missing = different = 0
-    if lake.exists(table.name):
-        head = lake.open(table.name).version()
-        for file in find_snapshot(lake, table.name, head).files:
-            frame = read_changes([file], lake.storage_options, _columns(table, served))
-            rows += frame.height
-            for values in _parameters(served, frame):
-                found = connection.execute(_SQL[f"compare_{served.relation}"], values).fetchone()
-                missing, different = missing + (found or (0, 0))[0], different + (found or (0, 0))[1]
-    return Compared(table.name, rows, total[0] if total else 0, missing, different)
-
-
-def _served(table: Table) -> Served:
-    assert table.served_as is not None, f"{table.name} is not served"
-    return table.served_as
-
-
-def _columns(table: Table, served: Served) -> list[str]:
-    """Return the columns of the lake that a served relation is made of."""
-    return sorted({*table.key, *(name for expr in served.columns.values() for name in expr.meta.root_names())})
-
-
-def _changes(lake: Lake, table: Table, after: int, head: int) -> ChangeRange:
+def _changes(lake: Lake, table: Table, after: int, head: int) -> ChangeRange | None:
+    """Return the next stretch of changes, or none when the table has to be read as it stands."""
     if after == NEVER:
-        return find_snapshot(lake, table.name, head)
+        return None
     try:
         return find_changes(lake, table.name, after, head, _TRANSACTION_BYTES)
     except HistoryGone:
-        return find_snapshot(lake, table.name, head)  # all rows again: those that are here already change nothing
+        return None
 
 
-def _stretches(changes: ChangeRange) -> Iterator[list[ChangeFile]]:
-    """Yield the files that must be seen together: changes of a range at once, a snapshot file by file."""
-    if changes.after == NEVER:
-        yield from ([file] for file in changes.files)
-    elif changes.files:
-        yield list(changes.files)
+def _follow(lake: Lake, connection: Connection, table: Table, changes: ChangeRange) -> Written:
+    """Write changes in one transaction with the watermark. Of all changes of a key only the last counts."""
+    total = Written()
+    rows = read_changes(changes.files, lake.storage_options, needed_columns(table)) if changes.files else None
+    with connection.transaction():
+        if rows is not None:
+            before, now = net_changes(rows, table.key)
+            total += write(connection, table, now)
+            total += delete(connection, table, before.join(now, on=list(table.key), how="anti"))
+        move_watermark(connection, lake, table, changes.after, changes.upto)
+    return total
 
 
-def _write(connection: Connection, served: Served, rows: pl.DataFrame) -> tuple[int, int]:
-    """Write rows and return how many were written and how many were only confirmed."""
-    written = confirmed = 0
-    for chunk in rows.iter_slices(_STATEMENT_ROWS):
-        rest = chunk
-        if served.confirmed:
-            values = _values(chunk, {name: served.columns[name] for name in served.confirmed})
-            known = [row[0] for row in connection.execute(_SQL[f"confirm_{served.relation}"], values)]
-            rest = chunk.filter(~pl.col(served.confirmed[0]).is_in(known))
-            confirmed += len(known)
-        for values in _parameters(served, rest):
-            written += connection.execute(_SQL[f"record_{served.relation}"], values).rowcount
-    return written, confirmed
-
-
-def _delete(connection: Connection, table: Table, served: Served, gone: pl.DataFrame) -> int:
-    if gone.is_empty():
-        return 0
-    values = {name: gone[name].to_list() for name in table.key}
-    return connection.execute(_SQL[f"delete_{served.relation}"], values).rowcount
-
-
-def _move(connection: Connection, lake: Lake, table: Table, after: int, upto: int) -> None:
-    values = {
-        "table_name": table.name,
-        "after": after,
-        "version": upto,
-        "committed_at": committed_at(lake, table.name, upto),
-    }
-    if connection.execute(_SQL["record_watermark"], values).fetchone() is None:
-        raise SyncOvertaken(f"Another sync of {table.name} was faster; nothing was written.")
-
-
-def _parameters(served: Served, rows: pl.DataFrame) -> Iterator[dict[str, list[Any]]]:
-    for chunk in rows.iter_slices(_STATEMENT_ROWS):
-        if chunk.height:
-            yield _values(chunk, served.columns)
-
-
-def _values(rows: pl.DataFrame, columns: Mapping[str, pl.Expr]) -> dict[str, list[Any]]:
-    shaped = rows.select(expression.alias(name) for name, expression in columns.items())
-    return {name: shaped[name].to_list() for name in columns}
+def _synced(table: Table, version: int, written: Written, *, finished: bool) -> Synced:
+    return Synced(table.name, version, written.written, written.confirmed, written.deleted, finished)

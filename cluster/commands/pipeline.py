@@ -22,7 +22,8 @@ from configs.settings import Settings, load_settings
 if TYPE_CHECKING:
     from data_jobs.batches import Batch
     from data_jobs.ray_work import PrivateNode
-    from data_jobs.sync import Compared, Synced
+    from data_jobs.sync import Synced
+    from data_jobs.sync_verification import Compared
 
 Step = TypeVar("Step")
 _POSITIONS = {"after", "upto", "version"}  # no sense in adding these up
@@ -62,7 +63,9 @@ def graph(as_json: Json = False) -> None:
     from data_jobs.catalogue import in_order
 
     order = in_order()
-    sources = {each.name: [source.name for source in (each.input, *each.lookups) if source is not None] for each in order}
+    sources = {
+        each.name: [source.name for source in (each.input, *each.lookups) if source is not None] for each in order
+    }
     served = {each.name: f"retail.{each.served_as.relation}" if each.served_as else None for each in order}
     if as_json:
         told = [
@@ -93,7 +96,13 @@ def embed(as_json: Json = False) -> None:
 
 
 def sync_command(
-    verify: Annotated[bool, typer.Option("--verify", help="Write nothing; hold every row against the lake.")] = False,
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Write nothing; hold Postgres against the lake by count and digest; exit code 1 where they differ.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Bring Postgres up to the newest version of every served table."""
@@ -101,7 +110,9 @@ def sync_command(
     if verify:
         compared = _compare_all(settings)
         _report(as_json, compared=compared)
-        if any(each.missing or each.different for each in compared):
+        for example in (example for each in compared for example in each.examples):
+            sys.stderr.write(f"{example}\n")
+        if not all(each.equal for each in compared):
             raise typer.Exit(1)
         return
     from data_jobs.writer_lock import sole_writer
@@ -182,7 +193,8 @@ def _sync_all(settings: Settings, as_json: bool) -> list[Synced]:
 
 
 def _compare_all(settings: Settings) -> list[Compared]:
-    from data_jobs.sync import SERVED, compare
+    from data_jobs.sync import SERVED
+    from data_jobs.sync_verification import compare
     from receipts.database import DatabaseRole, connect
     from receipts.lake import lake_of
 

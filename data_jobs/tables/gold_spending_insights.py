@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 import pyarrow as pa
 
-from data_jobs.declaration import Kind, Personal, Table
+from data_jobs.declaration import Kind, Personal, Served, Table
 from data_jobs.folds import ROWS, additive
 from data_jobs.tables import silver_receipt_lines
 
@@ -47,4 +47,15 @@ TABLE = Table(
     slice_by="customer_id",
     partitioned_by="month",
     personal=Personal.PSEUDONYMOUS,
+    served_as=Served(
+        "spending_insights",
+        {
+            "customer_id": pl.col("customer_id"),
+            "month": pl.col("month"),
+            "category": pl.col("category"),
+            "lines": pl.col(ROWS),
+            "spend_cents": pl.col("spend_cents"),
+            "discount_cents": pl.col("discount_cents"),
+        },
+    ),
 )

@@ -13,7 +13,8 @@ import pytest
 
 from configs.settings import Settings
 from data_jobs.accounts import reconcile
-from data_jobs.sync import SERVED, compare
+from data_jobs.sync import SERVED
+from data_jobs.sync_verification import compare
 from data_jobs.writer_lock import AlreadyRunning, sole_writer
 from receipts import bronze
 from receipts.database import DatabaseRole, connect

@@ -11,7 +11,9 @@ from psycopg.rows import dict_row
 
 from configs.settings import Settings
 from data_jobs.catalogue import find_table
-from data_jobs.sync import SERVED, SyncOvertaken, compare, sync, sync_next
+from data_jobs.sync import SERVED, sync
+from data_jobs.sync_marks import SyncOvertaken
+from data_jobs.sync_verification import compare
 from receipts import bronze
 from receipts.database import DatabaseRole, connect
 from receipts.lake import Lake
@@ -142,7 +144,7 @@ def test_a_slower_sync_that_was_overtaken_writes_nothing(
     table = find_table("silver.receipts")
     land(lake_with_stores, bronze.RECEIPTS, [make_receipt()])
     refine_here(lake_with_stores)
-    sync_next(lake_with_stores, pipeline, table)
+    list(sync(lake_with_stores, pipeline, [table]))
     land(lake_with_stores, bronze.RECEIPTS, [make_receipt(sequence_number=2)])
     refine_here(lake_with_stores)
     # The rival's commit falls between our reading of the watermark and our moving it.
@@ -151,7 +153,7 @@ def test_a_slower_sync_that_was_overtaken_writes_nothing(
         $$ BEGIN UPDATE sync.watermarks SET version = version + 1; RETURN NULL; END $$""")
     owner.execute("CREATE TRIGGER rival AFTER INSERT ON retail.receipts EXECUTE FUNCTION public.rival()")
     with pytest.raises(SyncOvertaken):
-        sync_next(lake_with_stores, pipeline, table)
+        list(sync(lake_with_stores, pipeline, [table]))
     assert len(look(owner, "SELECT receipt_id FROM retail.receipts")) == 1
 
 
