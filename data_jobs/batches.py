@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import polars as pl
 from deltalake import DeltaTable
 
-from data_jobs.changes import PARTITION, ChangeRange, find_changes, list_files
+from data_jobs.changes import PARTITION, ChangeRange, HistoryGone, committed_at, find_changes, list_files
 from data_jobs.commits import Lineage, commit_files, commit_merge, cursor_of
 from data_jobs.declaration import Kind, Table
-from data_jobs.parts import NEW, Part
+from data_jobs.events.failures import record_failure
+from data_jobs.expectations import find_failure
+from data_jobs.parts import NEW, Part, remove_parts
 from data_jobs.plans import Outcome, Plan
 from receipts.lake import Lake
 
@@ -26,7 +29,7 @@ Run = Callable[[Plan], Outcome]  # how slices are executed: `ray_work.run_slices
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one committed micro-batch did."""
+    """What one micro-batch did. With an `error` nothing of it was committed: an expectation that must hold did not."""
 
     table: str
     source: str
@@ -36,8 +39,11 @@ class Batch:
     rows_out: int
     quarantined: int
     took_ms: int
+    error: str | None = None
 
     def __str__(self) -> str:
+        if self.error is not None:
+            return f"{self.table} stays where it was, after version {self.after} of {self.source}: {self.error}"
         return (
             f"{self.table} read {self.source} up to version {self.upto}: {self.rows_in} rows in, {self.rows_out} out, "
             f"{self.quarantined} quarantined, {self.took_ms} ms"
@@ -73,12 +79,19 @@ def refine(lake: Lake, table: Table, run: Run, parallelism: int, head: int | Non
     changes = find_changes(lake, source, after, upto, most_bytes)
     if not changes.files:
         return None
-    outcome = run(_plan(lake, table, sinks.main, changes, parallelism))
-    outcome = _commit(lake, table, sinks, outcome, changes)
+    lookups = {lookup.name: lake.ensure(lookup.lake_table) for lookup in table.lookups}
+    outcome = run(_plan(lake, table, sinks.main, changes, parallelism, lookups))
+    lineage = _lineage(lake, table, changes, outcome, lookups, started)
+    failure = find_failure(table.expectations, outcome.caught)
+    if failure is None:
+        _commit(lake, table, sinks, outcome, lineage)
+    else:
+        _discard(lake, table, outcome)
+        record_failure(lake, table.name, failure, lineage)
     counts = outcome.counts
     took_ms = round((time.monotonic() - started) * 1000)
     figures = (counts["rows_in"], counts["rows_out"], counts["quarantined"])
-    return Batch(table.name, source, changes.after, changes.upto, *figures, took_ms)
+    return Batch(table.name, source, changes.after, changes.upto, *figures, took_ms, failure)
 
 
 def is_half_committed(lake: Lake, table: Table) -> bool:
@@ -97,22 +110,29 @@ def _head(lake: Lake, table: Table, head: int | None) -> int:
     return version if head is None else min(version, head)
 
 
-def _plan(lake: Lake, table: Table, handle: DeltaTable, changes: ChangeRange, parallelism: int) -> Plan:
+def _plan(
+    lake: Lake,
+    table: Table,
+    handle: DeltaTable,
+    changes: ChangeRange,
+    parallelism: int,
+    lookups: Mapping[str, DeltaTable],
+) -> Plan:
     anew = table.fold is not None and not table.fold.invertible
     return Plan(
         table=table.name,
         lake=lake,
         changes=changes.files,
         slices=max(1, min(parallelism, changes.size_bytes // _SLICE_BYTES)),
-        lookups={lookup.name: _whole(lake, lookup) for lookup in table.lookups},
+        lookups={name: _whole(lookup) for name, lookup in lookups.items()},
         # As of the last of the changes, not as of now: what comes after it is in the next batch.
         snapshot=tuple(lake.open(table.source.name, changes.upto).file_uris()) if anew else (),
         existing=_existing(lake, table, handle),
     )
 
 
-def _whole(lake: Lake, table: Table) -> pl.DataFrame:
-    rows = pl.from_arrow(lake.ensure(table.lake_table).to_pyarrow_table())
+def _whole(handle: DeltaTable) -> pl.DataFrame:
+    rows = pl.from_arrow(handle.to_pyarrow_table())
     assert isinstance(rows, pl.DataFrame)
     return rows
 
@@ -126,9 +146,15 @@ def _existing(lake: Lake, table: Table, handle: DeltaTable) -> pl.DataFrame:
     return files.select(uri=pl.lit(f"{lake.uri(table.name)}/") + pl.col("path"), **columns)
 
 
-def _commit(lake: Lake, table: Table, sinks: _Sinks, outcome: Outcome, changes: ChangeRange) -> Outcome:
-    """Commit to the quarantine, then to the table; a sink that has the range already is left alone."""
-    lineage = Lineage(
+def _lineage(
+    lake: Lake,
+    table: Table,
+    changes: ChangeRange,
+    outcome: Outcome,
+    lookups: Mapping[str, DeltaTable],
+    started: float,
+) -> Lineage:
+    return Lineage(
         run=uuid.uuid4().hex,
         cursor=table.cursor,
         source=table.source.name,
@@ -136,18 +162,39 @@ def _commit(lake: Lake, table: Table, sinks: _Sinks, outcome: Outcome, changes: 
         upto=changes.upto,
         counts=outcome.counts,
         expectations=outcome.caught,
+        lookups={name: handle.version() for name, handle in lookups.items()},
+        files=len(changes.files),
+        started=started,
+        newest=_committed_at(lake, table.source.name, changes.upto),
     )
+
+
+def _committed_at(lake: Lake, name: str, version: int) -> datetime | None:
+    try:
+        return committed_at(lake, name, version)
+    except HistoryGone:  # a table that rested for longer than its log is kept
+        return None
+
+
+def _discard(lake: Lake, table: Table, outcome: Outcome) -> None:
+    """Delete what the tasks of a batch wrote that will not be committed."""
+    for sink in (table, table.quarantine):
+        if sink is not None:
+            remove_parts(lake, sink, [part for part in outcome.parts if part.table == sink.name])
+
+
+def _commit(lake: Lake, table: Table, sinks: _Sinks, outcome: Outcome, lineage: Lineage) -> None:
+    """Commit to the quarantine, then to the table; a sink that has the range already is left alone."""
     own = [part for part in outcome.parts if part.table == table.name]
     if (
         sinks.quarantine is not None
         and table.quarantine is not None
-        and cursor_of(sinks.quarantine, table.cursor) < changes.upto
+        and cursor_of(sinks.quarantine, table.cursor) < lineage.upto
     ):
         refused = [part for part in outcome.parts if part.table != table.name]
-        commit_files(sinks.quarantine, table.quarantine, refused, lineage)
-    if cursor_of(sinks.main, table.cursor) < changes.upto:
+        commit_files(sinks.quarantine, table.quarantine, refused, lineage.of_refused())
+    if cursor_of(sinks.main, table.cursor) < lineage.upto:
         _commit_own(lake, table, sinks.main, own, lineage)
-    return outcome
 
 
 def _commit_own(lake: Lake, table: Table, handle: DeltaTable, parts: Sequence[Part], lineage: Lineage) -> None:
@@ -161,7 +208,7 @@ def _commit_own(lake: Lake, table: Table, handle: DeltaTable, parts: Sequence[Pa
     if not merged:
         commit_files(handle, table, new, lineage)
     elif new and table.kind is not Kind.FOLDED:
-        commit_merge(handle, lake, table, merged, replace(lineage, cursor=None))
+        commit_merge(handle, lake, table, merged, lineage.of_part())
         commit_files(handle, table, new, lineage)
     else:
         commit_merge(handle, lake, table, [*new, *merged], lineage)

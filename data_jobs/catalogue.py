@@ -6,6 +6,7 @@ from graphlib import TopologicalSorter
 
 from data_jobs.declaration import Table
 from data_jobs.tables import (
+    events_pipeline,
     gold_customer_profiles,
     gold_product_embeddings,
     gold_product_sales,
@@ -30,6 +31,7 @@ TABLES: tuple[Table, ...] = (
     gold_store_days.TABLE,
     gold_product_sales.TABLE,
     gold_product_embeddings.TABLE,
+    events_pipeline.TABLE,
 )
 _BY_NAME = {table.name: table for table in TABLES}
 

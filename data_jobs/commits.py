@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -20,7 +22,10 @@ _GONE = "_gone"
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where the rows of a commit came from; stands in the commit itself, so that `history()` tells it."""
+    """Where the rows of a commit came from; stands in the commit itself, so that `history()` tells it.
+
+    All that is told of a batch elsewhere (the event table, OpenLineage) is read from here.
+    """
 
     run: str
     cursor: str | None  # the application whose transaction is the version read up to; none while there is more to come
@@ -29,18 +34,42 @@ class Lineage:
     upto: int
     counts: Mapping[str, int]
     expectations: Mapping[str, int]
+    lookups: Mapping[str, int] = field(default_factory=dict)  # the version read of each
+    files: int = 0  # with changes that were read
+    started: float | None = None  # by the monotonic clock
+    newest: datetime | None = None  # when the last version read was committed
+
+    def of_refused(self) -> Lineage:
+        """Return what the quarantine's commit of the same batch tells: how many came to it, nothing where none did."""
+        refused = self.counts.get("quarantined", 0)
+        counts = {"rows_in": self.counts.get("rows_in", 0), "rows_out": refused} if refused else {}
+        return replace(self, counts=counts, expectations={})
+
+    def of_part(self) -> Lineage:
+        """Return what a commit tells that another one follows: it moves no cursor, and its rows are counted there."""
+        return replace(self, cursor=None, counts={}, expectations={})
+
+    def told(self) -> dict[str, Any]:
+        """Return what the commit says, as plain values; durations are taken now."""
+        versions = [{"table": name, "from": None, "to": version} for name, version in self.lookups.items()]
+        told: dict[str, Any] = {
+            "run": self.run,
+            "inputs": [{"table": self.source, "from": self.after + 1, "to": self.upto}, *versions],
+            "counts": dict(self.counts),
+            "expectations": dict(self.expectations),
+            "files": self.files,
+        }
+        if self.started is not None:
+            told["took_ms"] = round((time.monotonic() - self.started) * 1000)
+        if self.newest is not None:
+            told["lag_ms"] = round((datetime.now(UTC) - self.newest).total_seconds() * 1000)
+        return told
 
     def properties(self) -> CommitProperties:
         """Return what the commit carries. A rival that commits this application's transaction makes ours fail."""
-        told = {
-            "run": self.run,
-            "inputs": [{"table": self.source, "from": self.after + 1, "to": self.upto}],
-            "counts": dict(self.counts),
-            "expectations": dict(self.expectations),
-        }
         return CommitProperties(
             app_transactions=[Transaction(self.cursor, self.upto)] if self.cursor is not None else None,
-            custom_metadata={"lineage": json.dumps(told)},
+            custom_metadata={"lineage": json.dumps(self.told())},
             max_commit_retries=3,  # maintenance may commit in between; rivals for the same cursor are never retried
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from data_jobs.batches import Batch, Run, is_half_committed, refine
 from data_jobs.catalogue import in_order
 from data_jobs.declaration import Kind, Table
+from data_jobs.events.failures import recording_failures
 from receipts.lake import Lake
 
 
@@ -32,12 +33,15 @@ def never() -> bool:
 
 
 def refine_all(refinery: Refinery, stop: Callable[[], bool] = never) -> Iterator[Batch]:
-    """Refine until nothing is new, yielding after every commit; `stop` is asked between commits."""
+    """Refine until nothing is new, yielding after every commit; `stop` is asked between commits.
+
+    A table whose batch must not be committed is yielded with the error and holds up none of the others.
+    """
     progress = True
     while progress and not stop():
         progress = False
         for batch in refine_round(refinery, stop):
-            progress = True
+            progress = progress or batch.error is None
             yield batch
 
 
@@ -53,7 +57,8 @@ def refine_round(refinery: Refinery, stop: Callable[[], bool] = never) -> Iterat
     for table in (*half, *refinery.tables):
         if stop():
             return
-        batch = refine(lake, table, refinery.run, refinery.parallelism, heads.get(table.source.name))
+        with recording_failures(lake, table.name):
+            batch = refine(lake, table, refinery.run, refinery.parallelism, heads.get(table.source.name))
         if batch is not None:
             yield batch
 

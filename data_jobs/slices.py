@@ -43,14 +43,16 @@ def _latest(plan: Plan, table: Table, changes: pl.DataFrame) -> Outcome:
     rows = changes.filter(pl.col(CHANGE).is_in(AFTER)).with_row_index(ROW)
     at_the_gate = pl.col("refusal").is_not_null() if "refusal" in rows.columns else pl.lit(value=False)
     gate = rows.filter(at_the_gate)
-    accepted, refused, caught = judge(_transform(table, rows.filter(~at_the_gate), plan.lookups), table.expectations)
+    made = _transform(table, rows.filter(~at_the_gate), plan.lookups)
+    accepted, refused, caught = judge(made, table.expectations)
     newest = accepted.sort(*table.sequence).unique(list(table.key), keep="last", maintain_order=True)
     known = read_own(plan, table, newest, table.places)
     parts, counts = _write(plan, table, newest, known, known.clear())
     quarantined = gate.height + refused.height
     if table.quarantine is not None and quarantined:
         parts += write_parts(plan.lake, table.quarantine, _quarantine_rows(table, rows, gate, refused))
-    counts |= {"rows_in": rows.height, "quarantined": quarantined, "repeated": accepted.height - newest.height}
+    counts |= {"rows_in": rows.height, "quarantined": quarantined, "repeated": accepted.height - newest.height,
+               "judged": made.height}  # fmt: skip
     return Outcome(tuple(parts), Counter(counts), Counter({**caught, REFUSED_AT_THE_GATE: gate.height}))
 
 
@@ -66,19 +68,22 @@ def _derived(plan: Plan, table: Table, changes: pl.DataFrame) -> Outcome:
     """Replace the rows that changed input rows gave before by what they give now."""
     assert isinstance(table.source, Table), f"{table.name} derives from a table without a key"
     before, after = net_changes(changes, table.source.key)
-    now, key = _transform(table, after, plan.lookups), list(table.key)
+    made, key = _transform(table, after, plan.lookups), list(table.key)
+    now, _, caught = judge(made, table.expectations)
     places = table.places
     earlier = _transform(table, before, plan.lookups).select(places) if before.height else now.select(places).clear()
     gone = earlier.join(now, on=key, how="anti")
     parts, counts = _write(plan, table, now, earlier, gone)
-    return Outcome(tuple(parts), Counter(counts | {"rows_in": changes.height}))
+    return Outcome(tuple(parts), Counter(counts | {"rows_in": changes.height, "judged": made.height}), Counter(caught))
 
 
 def _folded(plan: Plan, table: Table, changes: pl.DataFrame) -> Outcome:
     """Add what changed to what was summed up before."""
     done = fold(plan, table, changes)
+    _, _, caught = judge(done.now, table.expectations)  # none may drop a row: its sum would be lost
     parts, counts = _write(plan, table, done.now, done.held, done.gone)
-    return Outcome(tuple(parts), Counter(counts | {"rows_in": changes.height}))
+    counts |= {"rows_in": changes.height, "judged": done.now.height}
+    return Outcome(tuple(parts), Counter(counts), Counter(caught))
 
 
 def _write(
