@@ -18,7 +18,8 @@ from data_jobs.ray_work import run_slices
 from data_jobs.refinement import Refinery, refine_round
 from data_jobs.sync import SERVED, Connection, sync
 from data_jobs.tables import silver_products
-from data_jobs.upkeep import compact, make_audit_partitions
+from data_jobs.upkeep.compaction import compact
+from data_jobs.upkeep.database import make_audit_partitions
 from data_jobs.writer_lock import check_claim, sole_writer
 from receipts.database import DatabaseRole, connect
 from receipts.lake import lake_of
@@ -70,8 +71,8 @@ def _rounds(settings: Settings, claim: Connection, stop: Event, background: Thre
             embedding, stale = background.submit(_embed, settings, stop), False
         number += 1
         if number % _ROUNDS_PER_COMPACTION == 0 and embedding is None:
-            for name in compact(lake):
-                _LOG.info("%s was compacted", name)
+            for done in compact(lake, thorough=False):
+                _LOG.info("%s", done)
         if not progress:
             stop.wait(settings.pipeline.interval_s)
 

@@ -1,0 +1,1 @@
+"""What keeps the lake small, quick and lawful while it is refined: compaction, vacuum, retention, nightly jobs."""
