@@ -18,6 +18,8 @@ from data_jobs.events.failures import record_failure
 from data_jobs.expectations import find_failure
 from data_jobs.parts import NEW, Part, remove_parts
 from data_jobs.plans import Outcome, Plan
+from data_jobs.upkeep.evolution import open_evolved
+from data_jobs.upkeep.expiry import EXPIRED, part_expiries
 from receipts.lake import Lake
 
 _BATCH_BYTES = 64 * 1024 * 1024  # of compressed input: what bounds a batch's memory
@@ -76,11 +78,13 @@ def refine(lake: Lake, table: Table, run: Run, parallelism: int, head: int | Non
     if after == upto:
         upto = _head(lake, table, head)
     most_bytes = _FOLD_BYTES if table.kind is Kind.FOLDED else _BATCH_BYTES
-    changes = find_changes(lake, source, after, upto, most_bytes)
+    changes, expiring = part_expiries(lake, table, find_changes(lake, source, after, upto, most_bytes))
     if not changes.files:
         return None
     lookups = {lookup.name: lake.ensure(lookup.lake_table) for lookup in table.lookups}
     outcome = run(_plan(lake, table, sinks.main, changes, parallelism, lookups))
+    if expiring:
+        outcome.counts[EXPIRED] = outcome.counts["gone"]
     lineage = _lineage(lake, table, changes, outcome, lookups, started)
     failure = find_failure(table.expectations, outcome.caught)
     if failure is None:
@@ -100,8 +104,8 @@ def is_half_committed(lake: Lake, table: Table) -> bool:
 
 
 def _open(lake: Lake, table: Table) -> _Sinks:
-    quarantine = lake.ensure(table.quarantine.lake_table) if table.quarantine is not None else None
-    return _Sinks(lake.ensure(table.lake_table), quarantine)
+    quarantine = open_evolved(lake, table.quarantine.lake_table) if table.quarantine is not None else None
+    return _Sinks(open_evolved(lake, table.lake_table), quarantine)
 
 
 def _head(lake: Lake, table: Table, head: int | None) -> int:
