@@ -104,7 +104,8 @@ class Table:
     versions of a row (`Kind.LATEST`). `slice_by` is the column of the input that brings together what must be seen
     together. `clustered_by` is a column that follows from the key and has
     statistics: it limits which files are read to find a key. `partitioned_by` is a date that follows from the key and
-    parts the files themselves, where old rows would otherwise be rewritten with new ones again and again. No column in `statistics` may be personal.
+    parts the files themselves, where old rows would otherwise be rewritten with new ones again and again. No column
+    in `statistics` may be personal.
     """
 
     name: str

@@ -36,11 +36,11 @@ GONE = "gone"  # keys that go from it
 
 
 def write_parts(lake: Lake, table: Table, frame: pl.DataFrame, content: str = NEW) -> list[Part]:
-    """Write rows of a table, or keys that are gone from it, as files in the table's folder: one, or none, or one for
-    each partition that new rows are in.
+    """Write rows of a table, or keys that are gone from it, as files in the table's folder.
 
-    The files are no part of the table until they are committed. Raises SchemaError when a column is missing or cannot
-    take its declared type: Delta itself would accept the file and fail on reading.
+    That is one file, none for no rows, or one for each partition that new rows are in. The files are no part of the
+    table until they are committed. Raises SchemaError when a column is missing or cannot take its declared type: Delta
+    itself would accept the file and fail on reading.
     """
     if frame.is_empty():
         return []

@@ -22,8 +22,8 @@ FILE_CHUNKS = 5  # of 4,000 receipts: a file of the drainer after an hour withou
 
 
 def history_plan(receipts: int) -> Plan:
-    """Return the plan of a history with fifty thousand customers, however long it is."""
-    return make_plan(receipts=receipts, seed=11, start=_START, end=_END, stores=400, customers=50_000)
+    """Return the plan of a history with ten thousand customers: of five million lines they make a year of shopping."""
+    return make_plan(receipts=receipts, seed=11, start=_START, end=_END, stores=400, customers=10_000)
 
 
 def land_stores(lake: Lake, plan: Plan) -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,12 +57,12 @@ class Cost:
 def main() -> None:
     """Run the side that the command line names and print its figures as JSON."""
     side, root, receipts = sys.argv[1:]
-    work: dict[str, Callable[[Lake, int], object]] = {"ours": _ours, "peer": _peer, "growth": _growth}
+    work: dict[str, Callable[[Lake, int], dict[str, object]]] = {"ours": _ours, "peer": _peer, "growth": _growth}
     sys.stdout.write(json.dumps(work[side](Lake(root), int(receipts))) + "\n")
 
 
 @contextmanager
-def _costing(costs: list[Cost]) -> Iterator[None]:
+def _costing(costs: list[Cost]) -> Generator[None]:
     me = psutil.Process()
     cpu_s, started = processor_seconds(me), time.perf_counter()
     yield
@@ -70,7 +70,7 @@ def _costing(costs: list[Cost]) -> Iterator[None]:
 
 
 @contextmanager
-def _warm_node() -> Iterator[None]:
+def _warm_node() -> Generator[None]:
     """Start a Ray node of two cores whose workers have done the whole work once, on a small lake."""
     with (
         tempfile.TemporaryDirectory(prefix="rp-", dir="/tmp", ignore_cleanup_errors=True) as folder,
@@ -106,14 +106,14 @@ def _peer(lake: Lake, _: int) -> dict[str, object]:
     costs: list[Cost] = []
     stores = _whole(lake, silver_stores.TABLE.name)
     with _costing(costs):
-        bronze = _whole(lake, RECEIPTS.name).with_row_index(ROW)
+        rows = _whole(lake, RECEIPTS.name).with_row_index(ROW)
         table = silver_receipts.TABLE
         assert table.transform is not None
-        accepted, refused, _ = judge(table.transform(bronze, {"silver.stores": stores}), table.expectations)
+        accepted, refused, _caught = judge(table.transform(rows, {"silver.stores": stores}), table.expectations)
         receipts = accepted.sort(*table.sequence).unique(list(table.key), keep="last", maintain_order=True)
         del accepted
-        quarantine = bronze.join(refused, on=ROW, how="inner").with_columns(bronze_table=pl.lit(RECEIPTS.name))
-        del bronze
+        quarantine = rows.join(refused, on=ROW, how="inner").with_columns(bronze_table=pl.lit(RECEIPTS.name))
+        del rows
         _write(lake, silver_quarantine.TABLE, quarantine)
         _write(lake, table, receipts)
         lines = silver_receipt_lines.TABLE
@@ -141,7 +141,7 @@ def _growth(lake: Lake, receipts: int) -> dict[str, object]:
     plan = history_plan(receipts)
     chunks = receipts // 4_000
     land_stores(lake, plan)
-    costs: dict[str, list[dict[str, float]]] = {}
+    costs: dict[str, object] = {}
     with _warm_node():
         refinery = Refinery(lake, run_slices, _CPUS)
         tenth = chunks // 10
@@ -168,7 +168,9 @@ def _silver(lake: Lake) -> None:
 
 
 def _told(lake: Lake, costs: list[Cost]) -> dict[str, object]:
-    rows = {table.name: lake.open(table.name).count() for table in (*_SILVER, silver_quarantine.TABLE, _PROFILES)}
+    rows: dict[str, object] = {
+        table.name: lake.open(table.name).count() for table in (*_SILVER, silver_quarantine.TABLE, _PROFILES)
+    }
     spend = _whole(lake, _PROFILES.name)["lifetime_spend_cents"].sum()
     return {"silver": asdict(costs[0]), "profiles": asdict(costs[1]), "rows": rows, "spend_cents": spend}
 
