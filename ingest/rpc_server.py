@@ -69,12 +69,14 @@ class RpcServer:
 def _keepalive(settings: IngestSettings) -> tuple[tuple[str, int], ...]:
     """Return the options by which half-open connections are noticed: in 30 s by default, not after TCP's hours.
 
-    gRPC also pings to measure the line, and sends no other ping while one is under way: its own limit of a minute
-    for an answer would be the one that counts.
+    What counts is `ping_timeout_ms`: gRPC 1.85 never starts the timer of `keepalive_timeout_ms`, and waits a minute.
+    Data does not count as an answer, and an answer waits behind what its till has sent. So little may be under way:
+    without the probe the window stays small, else a slow line that is full would be taken for a dead one.
     """
     answer_ms = round(settings.keepalive_timeout_s * 1000)
     return (
         ("grpc.keepalive_time_ms", round(settings.keepalive_s * 1000)),
         ("grpc.keepalive_timeout_ms", answer_ms),
         ("grpc.http2.ping_timeout_ms", answer_ms),
+        ("grpc.http2.bdp_probe", 0),
     )

@@ -1,4 +1,4 @@
-"""A till whose line goes silent is forgotten, one that is merely quiet is kept, and resending changes nothing."""
+"""A till whose line goes silent is forgotten, one that is quiet or slow is kept, and resending changes nothing."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _DEADLINE_S = 60
 @pytest.fixture
 def watchful(open_shop: Settings) -> Settings:
     """Settings of a gateway that asks every second whether a till is still there."""
-    soon = {"keepalive_s": 1.0, "keepalive_timeout_s": 1.0}
+    soon = {"keepalive_s": 1.0, "keepalive_timeout_s": 2.0}
     return open_shop.model_copy(update={"ingest": open_shop.ingest.model_copy(update=soon)})
 
 
@@ -65,6 +65,17 @@ async def test_a_till_behind_a_silent_line_frees_its_stream_and_loses_and_double
     assert [key for (key,) in ingest.execute(stored)] == expected
     outbox = "SELECT count(*) FROM ingest.outbox WHERE bronze_table = 'bronze.receipts'"
     assert ingest.execute(outbox).fetchone() == (len(numbers),)
+
+
+async def test_a_till_whose_answer_waits_behind_much_of_its_own_data_is_kept(
+    watchful: Settings, line: TcpProxy
+) -> None:
+    async with running(watchful):
+        await serving(f"127.0.0.1:{watchful.ingest.port}")
+        async with streaming(f"127.0.0.1:{line.port}") as till:
+            line.slow_down(500_000)  # bytes a second: all of it at once would keep an answer for 7 s
+            await till.say(*(record(n, "x" * 60_000) for n in range(60)))
+            await till.hear_ack(59)
 
 
 def _receipt(number: int) -> str:
