@@ -11,7 +11,7 @@ from data_jobs.declaration import Table
 from data_jobs.sync_backfill import back_fill
 from data_jobs.sync_marks import find_watermark, move_watermark
 from data_jobs.sync_snapshot import PIECE_BYTES
-from data_jobs.sync_writing import Connection, Written, delete, needed_columns, write
+from data_jobs.sync_writing import Connection, Written, delete, needed_columns, prepare_writing, write
 from receipts.lake import Lake
 
 _TRANSACTION_BYTES = 32 * 1024 * 1024  # of compressed changes: a transaction this long is still short
@@ -82,6 +82,7 @@ def _follow(lake: Lake, connection: Connection, table: Table, changes: ChangeRan
     total = Written()
     rows = read_changes(changes.files, lake.storage_options, needed_columns(table)) if changes.files else None
     with connection.transaction():
+        prepare_writing(connection)
         if rows is not None:
             before, now = net_changes(rows, table.key)
             total += write(connection, table, now)

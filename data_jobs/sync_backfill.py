@@ -33,6 +33,7 @@ from data_jobs.sync_writing import (
     delete,
     holds_rows,
     needed_columns,
+    prepare_writing,
     render,
     write_rendered,
 )
@@ -55,6 +56,7 @@ def back_fill(lake: Lake, connection: Connection, table: Table, after: int, piec
     for piece, rendered in _ahead(lake, table, backfill, piece_bytes):
         finished = piece.last and backfill.began_empty
         with connection.transaction():
+            prepare_writing(connection, lasting=finished)
             note_progress(connection, table, version, done, piece.upto)
             written = write_rendered(connection, table, rendered)
             if finished:

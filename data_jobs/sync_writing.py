@@ -53,6 +53,11 @@ def needed_columns(table: Table) -> list[str]:
     return sorted({*table.key, *(name for expression in expressions for name in expression.meta.root_names())})
 
 
+def prepare_writing(connection: Connection, *, lasting: bool = True) -> None:
+    """Begin a transaction that writes. Unless it is to be `lasting`, a crash may undo the last ones as a whole."""
+    connection.execute(_SQL["prepare_writing"], {"lasting": lasting})
+
+
 def holds_rows(connection: Connection, table: Table) -> bool:
     """Say whether the relation has rows that came from the lake."""
     row = connection.execute(_SQL[f"holds_{served(table).relation}"]).fetchone()
@@ -62,7 +67,9 @@ def holds_rows(connection: Connection, table: Table) -> bool:
 def render(table: Table, rows: pl.DataFrame) -> Rendered:
     """Render rows of the lake, each key once, as the relation takes them."""
     columns = served(table).columns
-    return _rendered(rows.select(expression.alias(name) for name, expression in columns.items()))
+    # In the order of keys, in which they are written: the server finds nothing left to sort.
+    ordered = rows.sort(table.key)
+    return _rendered(ordered.select(expression.alias(name) for name, expression in columns.items()))
 
 
 def write(connection: Connection, table: Table, rows: pl.DataFrame) -> Written:

@@ -1,6 +1,10 @@
 -- What the sync does to the serving tables. COPY brings rows to sync.arriving_*, each key once; a statement writes
 -- them in the order of their keys, so that it never deadlocks with a gateway, and another one clears them away.
 
+-- name: prepare_writing
+-- Let a transaction sort what one statement writes in memory, and not wait for the disk when a later one will.
+SELECT set_config('work_mem', '64MB', true), %(lasting)s OR set_config('synchronous_commit', 'off', true) = 'off';
+
 -- name: holds_receipts
 -- Say whether refined receipts are here already.
 SELECT EXISTS (SELECT FROM retail.receipts WHERE refined_at IS NOT NULL);
@@ -25,10 +29,12 @@ DELETE FROM sync.arriving_receipts;
 TRUNCATE sync.arriving_receipts;
 
 -- name: confirm_receipts
--- Mark receipts that ingest wrote in the very version that serves; counts all that are here in that version.
+-- Mark receipts that ingest wrote in the very version that serves; counts all that are here in that version, of which
+-- nothing is left to write.
 WITH same AS (
-    SELECT r.receipt_id FROM sync.arriving_receipts s
-    JOIN retail.receipts r ON r.receipt_id = s.receipt_id AND r.payload_digest = s.payload_digest
+    DELETE FROM sync.arriving_receipts s USING retail.receipts r
+    WHERE r.receipt_id = s.receipt_id AND r.payload_digest = s.payload_digest
+    RETURNING s.receipt_id
 ), confirmed AS (
     UPDATE retail.receipts r SET refined_at = now()
     FROM same WHERE r.receipt_id = same.receipt_id AND r.refined_at IS NULL
@@ -46,10 +52,7 @@ SELECT
     receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents,
     string_to_array(card_last4, ','), string_to_array(skus, ','), document, payload_digest, payload_digest, received_at,
     now()
-FROM sync.arriving_receipts s
-WHERE NOT EXISTS (
-    SELECT FROM retail.receipts r WHERE r.receipt_id = s.receipt_id AND r.payload_digest = s.payload_digest
-)
+FROM sync.arriving_receipts
 ORDER BY receipt_id
 ON CONFLICT (receipt_id) DO UPDATE SET
     store_id = excluded.store_id, region_id = excluded.region_id, receipt_type = excluded.receipt_type,
