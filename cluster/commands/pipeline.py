@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cluster.commands.events import events
+from cluster.commands.graph import graph
 from configs.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ def register(app: typer.Typer) -> None:
     pipeline = typer.Typer(help="Refine receipts: Bronze to Silver to Gold to Postgres.", no_args_is_help=True)
     pipeline.command("run")(run)
     pipeline.command("graph")(graph)
+    pipeline.command("events")(events)
     app.add_typer(pipeline, name="pipeline")
     app.command("embed")(embed)
     app.command("sync")(sync_command)
@@ -52,34 +55,6 @@ def run(
             _run_continuously(settings, place)
         else:
             _run_once(settings, place, table, as_json)
-
-
-def graph(as_json: Json = False) -> None:
-    """Show every table, what it is made from and where it is served."""
-    from rich.console import Console
-    from rich.table import Column
-    from rich.table import Table as Grid
-
-    from data_jobs.catalogue import in_order
-
-    order = in_order()
-    sources = {
-        each.name: [source.name for source in (each.input, *each.lookups) if source is not None] for each in order
-    }
-    served = {each.name: f"retail.{each.served_as.relation}" if each.served_as else None for each in order}
-    if as_json:
-        told = [
-            {"table": each.name, "kind": each.kind, "made_from": sources[each.name], "served_as": served[each.name],
-             "grain": each.grain}
-            for each in order
-        ]  # fmt: skip
-        sys.stdout.write(json.dumps({"tables": told}) + "\n")
-        return
-    names = [Column(name, no_wrap=True) for name in ("table", "kind")]
-    grid = Grid(*names, "made from", "served as", "grain")
-    for each in order:
-        grid.add_row(each.name, each.kind, ", ".join(sources[each.name]), served[each.name], each.grain)
-    Console().print(grid)
 
 
 def embed(as_json: Json = False) -> None:
