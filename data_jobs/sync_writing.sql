@@ -30,10 +30,10 @@ TRUNCATE sync.arriving_receipts;
 
 -- name: confirm_receipts
 -- Mark receipts that ingest wrote in the very version that serves; counts all that are here in that version, of which
--- nothing is left to write.
+-- nothing is left to write. A subquery, because a join would be planned to read the whole table while it is small.
 WITH same AS (
-    DELETE FROM sync.arriving_receipts s USING retail.receipts r
-    WHERE r.receipt_id = s.receipt_id AND r.payload_digest = s.payload_digest
+    DELETE FROM sync.arriving_receipts s
+    WHERE s.payload_digest = (SELECT r.payload_digest FROM retail.receipts r WHERE r.receipt_id = s.receipt_id)
     RETURNING s.receipt_id
 ), confirmed AS (
     UPDATE retail.receipts r SET refined_at = now()
