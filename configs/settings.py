@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, get_origin
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
 
-PREFIX = "RECEIPTS_"
+from configs.nightly import NightlySettings
+from configs.section import PREFIX, Section
+
 EMBEDDED = "embedded"  # the environment that needs nothing but this machine
 ENVIRONMENT_KEY = "RECEIPTS_ENVIRONMENT"
 CONFIG_FILE_KEY = "RECEIPTS_CONFIG_FILE"
@@ -22,18 +24,14 @@ class SettingsError(Exception):
     """A setting is wrong: one sentence that names the key and what is accepted, never what it held."""
 
 
-class Section(BaseModel):
-    """A frozen group of settings that refuses keys it does not know; its errors never repeat a value."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
-
-
 class DatabaseSettings(Section):
     """Where Postgres is. Without a `dsn` an embedded PostgreSQL 18 runs under `state_dir`."""
 
     dsn: SecretStr | None = None  # a superuser or the database's owner: used by migrations only
     embedded_port: int = Field(default=54329, ge=1024, le=65535)
-    role_passwords: dict[str, SecretStr] = {}  # per process role; the embedded server's live in state_dir/secrets.json
+    role_passwords: dict[str, SecretStr] = Field(
+        default_factory=dict
+    )  # per process role; the embedded server's live in state_dir/secrets.json
     pool_size: int = Field(default=4, ge=1, le=100)
     statement_timeout_ms: int = Field(default=5_000, ge=100)
 
@@ -42,7 +40,7 @@ class LakeSettings(Section):
     """Where the Delta tables are: a folder or an object-store URL (s3://bucket/prefix)."""
 
     root: str = ""  # empty: state_dir/lake
-    storage_options: dict[str, SecretStr] = {}
+    storage_options: dict[str, SecretStr] = Field(default_factory=dict)
 
 
 class IngestSettings(Section):
@@ -142,6 +140,7 @@ class Settings(Section):
     lake: LakeSettings = LakeSettings()
     ingest: IngestSettings = IngestSettings()
     pipeline: PipelineSettings = PipelineSettings()
+    nightly: NightlySettings = NightlySettings()
     serve: ServeSettings = ServeSettings()
     auth: AuthSettings = AuthSettings()
     portal: PortalSettings = PortalSettings()

@@ -6,6 +6,7 @@ from graphlib import TopologicalSorter
 
 from data_jobs.declaration import Table
 from data_jobs.tables import (
+    events_nightly,
     events_pipeline,
     gold_customer_profiles,
     gold_product_embeddings,
@@ -32,6 +33,7 @@ TABLES: tuple[Table, ...] = (
     gold_product_sales.TABLE,
     gold_product_embeddings.TABLE,
     events_pipeline.TABLE,
+    events_nightly.TABLE,
 )
 _BY_NAME = {table.name: table for table in TABLES}
 

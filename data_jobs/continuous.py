@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event
 
 import psycopg
 
 from configs.settings import Settings
+from data_jobs.continuous_embedding import Embedding
 from data_jobs.declaration import Table
 from data_jobs.embeddings import TABLE as EMBEDDINGS
 from data_jobs.embeddings import embed_products
+from data_jobs.events.telling import telling
 from data_jobs.ray_work import run_slices
 from data_jobs.refinement import Refinery, refine_round
 from data_jobs.sync import SERVED, Connection, sync
 from data_jobs.tables import silver_products
-from data_jobs.upkeep.compaction import compact
-from data_jobs.upkeep.database import make_audit_partitions
+from data_jobs.upkeep.jobs import nightly_jobs, tidy
+from data_jobs.upkeep.nightly import keep_nights
 from data_jobs.writer_lock import check_claim, sole_writer
 from receipts.database import DatabaseRole, connect
 from receipts.lake import lake_of
@@ -36,7 +38,7 @@ def run_continuously(settings: Settings, stop: Event) -> None:
     on when Postgres is back. Raises AlreadyRunning when another process refines this lake. Anything unexpected ends
     the process: a new one goes on where the last commit was.
     """
-    with ThreadPoolExecutor(1, "embeddings") as background:
+    with ThreadPoolExecutor(1, "embeddings") as background, telling(settings):
         while not stop.is_set():
             try:
                 with sole_writer(settings) as claim:
@@ -48,31 +50,23 @@ def run_continuously(settings: Settings, stop: Event) -> None:
 
 def _rounds(settings: Settings, claim: Connection, stop: Event, background: ThreadPoolExecutor) -> None:
     lake = lake_of(settings)
-    parallelism = settings.pipeline.parallelism
-    refinery = Refinery(lake, run_slices, parallelism)
-    embedding: Future[None] | None = None
-    stale, partitioned_on, number = True, date.min, 0
+    refinery = Refinery(lake, run_slices, settings.pipeline.parallelism)
+    embedding = Embedding(partial(_embed, settings, stop), background)
+    nights = keep_nights(lake, nightly_jobs(settings, claim, embedding.run_once))
+    tidying = tidy(lake, _ROUNDS_PER_COMPACTION)
     while not stop.is_set():
         check_claim(claim)
-        today = datetime.now(UTC).date()
-        if today != partitioned_on:
-            make_audit_partitions(claim)
-            partitioned_on = today
         progress = False
         for batch in refine_round(refinery, stop.is_set):
-            progress = True
-            stale = stale or batch.table == silver_products.TABLE.name
+            progress = progress or batch.error is None
+            if batch.table == silver_products.TABLE.name:
+                embedding.want()
             _LOG.info("%s", batch)
         _sync(settings, _REFINED)
-        if embedding is not None and embedding.done():
-            embedding.result()
-            embedding = None
-        if stale and embedding is None:
-            embedding, stale = background.submit(_embed, settings, stop), False
-        number += 1
-        if number % _ROUNDS_PER_COMPACTION == 0 and embedding is None:
-            for done in compact(lake, thorough=False):
-                _LOG.info("%s", done)
+        embedding.turn()
+        if not embedding.is_running:  # it commits to the lake too, and upkeep would get in its way
+            next(nights)
+            next(tidying)
         if not progress:
             stop.wait(settings.pipeline.interval_s)
 

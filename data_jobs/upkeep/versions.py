@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pyarrow.fs as pf
 from deltalake import DeltaTable
@@ -97,6 +99,41 @@ def open_as_of(lake: Lake, name: str, as_of: str = "") -> DeltaTable:
             + (f", since {since:%Y-%m-%d %H:%M:%S} UTC." if since is not None else ".")
         )
     return lake.open(name, version)
+
+
+def read_rows(handle: DeltaTable, limit: int) -> list[dict[str, Any]]:
+    """Return the first rows of a table as it was opened, no more than `limit`."""
+    return handle.to_pyarrow_dataset().head(limit).to_pylist()
+
+
+def list_history(lake: Lake, name: str, limit: int) -> list[dict[str, Any]]:
+    """Return what the newest versions did, newest first: version, at, what, read, rows_in, rows_out, gone.
+
+    Raises NotFound for a table that is not there.
+    """
+    handle = open_as_of(lake, name)
+    head = handle.version()
+    told: list[dict[str, Any]] = []
+    for version in range(head, max(head - limit, -1), -1):
+        info = next(
+            (each["commitInfo"] for each in lake.read_commit(name, version) or () if "commitInfo" in each), None
+        )
+        if info is not None:
+            told.append({"version": version, **_told(info)})
+    return told
+
+
+def _told(info: Mapping[str, Any]) -> dict[str, Any]:
+    lineage, upkeep = (json.loads(info.get(key) or "{}") for key in ("lineage", "upkeep"))
+    counts = lineage.get("counts", {})
+    what = upkeep.get("kind") or ("retention" if counts.get("expired") else "batch" if lineage else info["operation"])
+    read = "; ".join(f"{each['table']} {each.get('from')}-{each['to']}" for each in lineage.get("inputs", ()))
+    return {
+        "at": datetime.fromtimestamp(info["timestamp"] / 1000, UTC).isoformat(timespec="milliseconds"),
+        "what": what,
+        "read": read,
+        **{name: counts.get(name) for name in ("rows_in", "rows_out", "gone")},
+    }
 
 
 def kept_versions(handle: DeltaTable) -> frozenset[int]:
