@@ -132,6 +132,8 @@ def _run_continuously(settings: Settings, place: str | PrivateNode) -> None:
 
 def _run_once(settings: Settings, place: str | PrivateNode, table: str, as_json: bool) -> None:
     from data_jobs.catalogue import find_table
+    from data_jobs.events.telling import tell
+    from data_jobs.expectations import ExpectationFailed
     from data_jobs.ray_work import joined, run_slices
     from data_jobs.refinement import Refinery, refine_all
     from data_jobs.writer_lock import sole_writer
@@ -142,13 +144,17 @@ def _run_once(settings: Settings, place: str | PrivateNode, table: str, as_json:
     with sole_writer(settings), joined(place):
         refinery = Refinery(lake_of(settings), run_slices, settings.pipeline.parallelism, wanted)
         batches = _show(refine_all(refinery), as_json)
+        failed = [batch for batch in batches if batch.error is not None]
         if wanted is None:
             synced = _sync_all(
                 settings, as_json
             )  # receipts serve in their refined form before embedding takes its time
             batches += _show(_embedding(settings), as_json)
             synced += _sync_all(settings, as_json)
+        tell(settings)
     _report(as_json, batches=batches, synced=synced)
+    if failed:
+        raise ExpectationFailed(str(failed[-1]))
 
 
 def _embedding(settings: Settings) -> Iterable[Batch]:
