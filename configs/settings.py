@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self, get_origin
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
 
+from configs.lineage import LineageSettings
 from configs.nightly import NightlySettings
 from configs.section import PREFIX, Section
 
@@ -141,6 +142,7 @@ class Settings(Section):
     ingest: IngestSettings = IngestSettings()
     pipeline: PipelineSettings = PipelineSettings()
     nightly: NightlySettings = NightlySettings()
+    lineage: LineageSettings = LineageSettings()
     serve: ServeSettings = ServeSettings()
     auth: AuthSettings = AuthSettings()
     portal: PortalSettings = PortalSettings()
@@ -275,7 +277,7 @@ def _sentence(error: ValidationError) -> str:
     """Say what the first wrong key is, as the user would set it, never with its value: it may be secret."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     path = [str(part) for part in first["loc"]]
-    if not path:
+    if len(path) < 2 and first["type"] == "value_error":  # a rule of ours on a section or on all
         return first["msg"].removeprefix("Value error, ")
     key = PREFIX + "__".join(path).upper()
     more = f" ({error.error_count() - 1} more wrong)" if error.error_count() > 1 else ""
