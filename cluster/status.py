@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import psutil
@@ -24,7 +24,8 @@ def collect(settings: Settings) -> dict[str, Any]:
     """Return the whole status as plain values. A part that is down is told as such and never raises.
 
     Keys: `healthy`, `parts` (name, state, pid, uptime_s), `postgres` and `ingest` (counts, null when down), `lake`
-    (version and rows by table), `refinement` and `sync` (versions and lag_s by table), `urls`.
+    (version and rows by table), `refinement` and `sync` (versions and lag_s by table), `nightly` (the last
+    attempt at each job), `urls`.
     """
     parts = [_part(settings, part) for part in PARTS]
     lake = _measure_lake(lake_of(settings))
@@ -37,6 +38,7 @@ def collect(settings: Settings) -> dict[str, Any]:
         "lake": lake,
         "refinement": _measure_refinement(lake_of(settings), lake),
         "sync": _measure_sync(lake_of(settings), lake, database["watermarks"]),
+        "nightly": _list_nightly(lake_of(settings)),
         "urls": urls(settings),
     }
 
@@ -121,6 +123,16 @@ def _measure_sync(
             **_lag(lake, mark["table_name"], measured.get(mark["table_name"]), mark["version"]),
         }
         for mark in watermarks
+    }
+
+
+def _list_nightly(lake: Lake) -> dict[str, dict[str, Any]]:
+    """Return the last attempt at each nightly job, with times as text."""
+    from data_jobs.upkeep.nightly import list_last  # noqa: PLC0415  needed here only and slow to import
+
+    return {
+        job: {name: value.isoformat() if isinstance(value, date) else value for name, value in last.items()}
+        for job, last in list_last(lake).items()
     }
 
 

@@ -44,7 +44,7 @@ def show(
 
     lake = lake_of(load_settings())
     handle = open_as_of(lake, find_kept(table).name, as_of)
-    rows = read_rows(handle, limit)
+    rows = read_rows(lake, table, handle, limit)
     if as_json:
         _print_json({"table": table, "version": handle.version(), "rows": rows})
         return

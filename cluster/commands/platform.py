@@ -145,4 +145,7 @@ def _show_status(told: dict[str, Any]) -> None:
         counts.add_row("lake", name, rows, version, lag)
     for name, lags in told["sync"].items():
         counts.add_row("sync", name, "", f"{lags['version']} of {lags['latest']}", f"{lags['lag_s']:.0f} s")
-    console.print(parts, counts)
+    nights = Table("nightly job", "night", "ended at", "outcome")
+    for job, last in told["nightly"].items():
+        nights.add_row(job, last["night"], last["ended_at"][:19], last["error"] or "done")
+    console.print(parts, counts, *([nights] if told["nightly"] else []))

@@ -8,11 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
+import polars as pl
+import pyarrow as pa
 import pyarrow.fs as pf
 from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 
+from data_jobs.changes import PARTITION, list_files
 from receipts.errors import InvalidInput, NotFound
 from receipts.lake import Lake
 
@@ -101,9 +105,19 @@ def open_as_of(lake: Lake, name: str, as_of: str = "") -> DeltaTable:
     return lake.open(name, version)
 
 
-def read_rows(handle: DeltaTable, limit: int) -> list[dict[str, Any]]:
-    """Return the first rows of a table as it was opened, no more than `limit`."""
-    return handle.to_pyarrow_dataset().head(limit).to_pylist()
+def read_rows(lake: Lake, name: str, handle: DeltaTable, limit: int) -> list[dict[str, Any]]:
+    """Return the first rows of a table as it was opened, no more than `limit`, from no more files than that takes."""
+    root, options = lake.uri(name), dict(lake.storage_options)
+    found = pl.from_arrow(pa.schema(handle.schema().to_arrow()).empty_table())
+    assert isinstance(found, pl.DataFrame)
+    for file in list_files(handle).iter_rows(named=True):
+        if found.height >= limit:
+            break
+        rows = pl.scan_parquet(f"{root}/{unquote(file['path'])}", storage_options=options, hive_partitioning=False)
+        parted = {key.removeprefix(PARTITION): value for key, value in file.items() if key.startswith(PARTITION)}
+        rows = rows.head(limit - found.height).with_columns(pl.lit(value).alias(key) for key, value in parted.items())
+        found = pl.concat([found, rows.collect(engine="in-memory")], how="diagonal_relaxed")
+    return found.to_dicts()
 
 
 def list_history(lake: Lake, name: str, limit: int) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from deltalake import CommitProperties, Transaction, write_deltalake
 from cluster.status import collect
 from configs.settings import Settings
 from data_jobs.catalogue import find_table
+from data_jobs.upkeep.nightly import Job, keep_nights
 from receipts import bronze
 from receipts.lake import lake_of
 
@@ -90,3 +91,16 @@ def _envelope(sequence: int) -> pa.Table:
         "refusal": None,
     }
     return pa.Table.from_pylist([row], bronze.ENVELOPE)
+
+
+def test_the_last_attempt_at_each_nightly_job_is_told(settings: Settings):
+    lake = lake_of(settings)
+    assert collect(settings)["nightly"] == {}
+    jobs = [Job(name, dt.time(2), lambda: iter(["something"])) for name in ("compaction", "vacuum")]
+    nights = keep_nights(lake, jobs, lambda: _NOW)
+    for _ in range(4):
+        next(nights)
+    told = collect(settings)["nightly"]
+    assert set(told) == {"compaction", "vacuum"}
+    assert (told["vacuum"]["night"], told["vacuum"]["steps"], told["vacuum"]["error"]) == ("2026-11-23", 1, None)
+    assert told["vacuum"]["ended_at"] == _NOW.isoformat()
