@@ -1,11 +1,15 @@
 """Events are in the commits first: the event table follows them, and nothing is lost or told twice."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from data_jobs.events.log import list_events, record_events
+from data_jobs.events import log
+from data_jobs.events.log import find_pending, list_events, record_events
 from data_jobs.tables.events_pipeline import TABLE
 from receipts import bronze
 from receipts.lake import Lake
@@ -92,3 +96,35 @@ def test_the_last_events_of_a_table_can_be_asked_for(refined: Lake) -> None:
     (event,) = list_events(refined, "silver.receipts", last=1)
     assert (event.table, event.version) == ("silver.receipts", 1)
     assert len(list_events(refined, last=2)) == 2
+
+
+def test_two_readers_at_once_tell_every_batch_once(refined: Lake) -> None:
+    together = Barrier(4)
+
+    def record(_: int) -> int:
+        together.wait()
+        return record_events(refined)
+
+    with ThreadPoolExecutor(4) as readers:
+        told = sum(readers.map(record, range(4)))
+    rows = rows_of(refined, TABLE.name)
+    assert told == rows.height == rows.unique(["table", "version"]).height
+
+
+def test_a_log_that_was_cleaned_up_tells_what_is_left(refined: Lake) -> None:
+    table = refined.open("silver.receipts")
+    table.create_checkpoint()
+    (Path(refined.uri("silver.receipts")) / "_delta_log" / f"{0:020d}.json").unlink()
+    assert [event.version for event in list_events(refined, "silver.receipts")] == [1]
+
+
+def test_idle_commits_are_put_behind_the_cursor_in_the_end(refined: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    record_events(refined)
+    version = refined.open(TABLE.name).version()
+    refined.open("silver.receipts").create_write_transaction([], "append", refined.open("silver.receipts").schema())
+    assert record_events(refined) == 0
+    assert refined.open(TABLE.name).version() == version
+    monkeypatch.setattr(log, "_IDLE_VERSIONS", 1)
+    assert record_events(refined) == 0
+    assert refined.open(TABLE.name).version() == version + 1
+    assert find_pending(refined, refined.open(TABLE.name)).read == ()
