@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.errors import PlatformError
@@ -30,16 +31,35 @@ _LOWEST, _HIGHEST = 20_000, 24_000  # above Ray's workers, below its replicas an
 _TRIES = 100  # blocks to look at before giving up: one in thousands is taken
 
 
+@dataclass(frozen=True, slots=True)
+class PrivatePlatform:
+    """A platform of a benchmark's own, and the changes to the environment by which `receipts` finds it."""
+
+    settings: Settings
+    overrides: Mapping[str, str]
+
+    def start(self, part: str) -> None:
+        """Bring one more part up."""
+        _receipts(self.overrides, "up", "--only", part)
+
+
 @contextmanager
 def private_platform(parts: Sequence[str]) -> Generator[Settings]:
     """Bring the named parts up on free ports in a temporary folder; yield their settings; take all down again."""
+    with extensible_platform(parts) as platform:
+        yield platform.settings
+
+
+@contextmanager
+def extensible_platform(parts: Sequence[str]) -> Generator[PrivatePlatform]:
+    """Do the same for a benchmark that starts and stops parts as it goes."""
     # Short, below /tmp: Ray's and HAProxy's sockets live in it, and a socket's path holds 107 bytes.
     with tempfile.TemporaryDirectory(prefix="rb-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # the embedded server may run as another user and must reach its data
         overrides = _overrides(Path(folder))
         try:
             _receipts(overrides, "up", "--only", ",".join(parts))
-            yield load_settings(overrides)
+            yield PrivatePlatform(load_settings(overrides), overrides)
         finally:
             _receipts(overrides, "down")
 

@@ -21,6 +21,7 @@ class Benchmark(StrEnum):
     LOOKUP = "lookup"
     PIPELINE = "pipeline"
     SYNC = "sync"
+    FRESHNESS = "freshness"
     ALL = "all"
 
 
