@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count, islice
 from pathlib import Path
 
 from cluster.credentials import write_private
@@ -26,6 +27,7 @@ _GRACE_S = 15.0  # far longer than a gateway takes to acknowledge what it has re
 _SETTLED_S = 10.0  # a gateway that dies sooner is started again with growing delays
 
 Command = Callable[[int, int], Sequence[str]]  # (slot, file descriptor of the lifeline) -> how to start a gateway
+Show = Callable[[Sequence[int]], None]  # hears the slots in which a gateway is, or should be
 
 
 class State(StrEnum):
@@ -57,13 +59,16 @@ class Fleet:
     """Keeps `size` gateways serving until told to stop; `roll` replaces every one by a new process.
 
     A replacement serves before its predecessor is told to leave, so the port always has a listener. `state_file` says
-    who is a member, for `receipts status` and for the command that waits for a roll.
+    who is a member, for `receipts status` and for the command that waits for a roll; `show` hears of their slots at
+    each change: those of members and, while too few are there, of the next to start, whose silence is then noticed.
     """
 
-    def __init__(self, size: int, command: Command, state_file: Path) -> None:
+    def __init__(self, size: int, command: Command, state_file: Path, show: Show = lambda _: None) -> None:
         self._size = size
         self._command = command
         self._state_file = state_file
+        self._show = show
+        self._shown: Sequence[int] = ()
         self._members: list[Member] = []
         self._to_replace: set[int] = set()  # pids
         self._rolls = 0  # completed
@@ -101,6 +106,7 @@ class Fleet:
         if len(self._staying()) < self._size + bool(self._to_replace) and time.monotonic() >= self._not_before:
             self._start()
         self._tell()
+        self._show_slots()
 
     def _examine(self, member: Member) -> None:
         if member.process.poll() is not None:
@@ -157,7 +163,7 @@ class Fleet:
 
     def _free_slots(self) -> Iterator[int]:
         taken = {member.slot for member in self._members}
-        return (slot for slot in range(len(taken) + 1) if slot not in taken)
+        return (slot for slot in count() if slot not in taken)
 
     def _stop(self) -> None:
         """End all: gently, then by force. Also what a failure of the fleet itself leaves behind."""
@@ -169,6 +175,7 @@ class Fleet:
             self._tell()
             time.sleep(_POLL_S)
         self._state_file.unlink(missing_ok=True)
+        self._show(())
 
     def _tell(self) -> None:
         members = [
@@ -178,3 +185,10 @@ class Fleet:
         if told != self._told:
             self._told = told
             write_private(self._state_file, json.dumps(told).encode())
+
+    def _show_slots(self) -> None:
+        missing = max(0, self._size - len(self._staying()))
+        slots = sorted([*(member.slot for member in self._members), *islice(self._free_slots(), missing)])
+        if slots != self._shown:
+            self._shown = slots
+            self._show(slots)

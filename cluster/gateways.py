@@ -30,7 +30,31 @@ def fleet_file(settings: Settings, name: str = "gateways") -> Path:
 def node_fleet(settings: Settings, name: str = "gateways") -> Fleet:
     """Return the fleet of this node, not yet running. Raises PlatformError when somebody listens on the port."""
     _require_free(settings)
-    return Fleet(settings.ingest.gateways, gateway_command, fleet_file(settings, name))
+    return Fleet(
+        settings.ingest.gateways,
+        gateway_command,
+        fleet_file(settings, name),
+        lambda slots: write_targets(settings, slots),
+    )
+
+
+def targets_file(settings: Settings) -> Path:
+    """Return where Prometheus finds this node's gateways (file_sd): `state_dir/run/gateways.targets.json`."""
+    return settings.state_dir.resolve() / "run" / "gateways.targets.json"
+
+
+def write_targets(settings: Settings, slots: Sequence[int]) -> None:
+    """Tell Prometheus in which slots gateways serve metrics, whole or not at all; no file where there are none."""
+    path = targets_file(settings)
+    if not slots:
+        path.unlink(missing_ok=True)
+        return
+    host, first = reachable(settings.ingest.metrics_host), settings.ingest.metrics_port
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_text(json.dumps([{"targets": [f"{host}:{first + slot}" for slot in slots]}]))
+    unfinished.chmod(0o644)  # Prometheus is another user; nothing here is secret
+    unfinished.replace(path)
 
 
 def gateway_command(slot: int, lifeline: int) -> Sequence[str]:

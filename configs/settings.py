@@ -56,7 +56,8 @@ class IngestSettings(Section):
     token_key: SecretStr | None = None  # signs the tills' tokens; the embedded platform's is in state_dir/secrets.json
     token_s: int = Field(default=3_600, ge=60, le=3_600)
     require_token: bool = True  # false only where nobody but this machine reaches the gateway
-    metrics_port: int = Field(default=50063, ge=1024, le=65535)  # Prometheus; gateway n of a node at +n, loopback only
+    metrics_host: str = "127.0.0.1"  # metrics tell of a business: elsewhere only behind something that asks who
+    metrics_port: int = Field(default=50063, ge=1024, le=65535)  # Prometheus, /ready; gateway n of a node at +n
     drainer_metrics_port: int = Field(default=50060, ge=1024, le=65535)
     flush_ms: float = Field(default=0.0, ge=0, le=1_000)  # gather for longer than the commit before takes
     batch_records: int = Field(default=512, ge=1, le=10_000)

@@ -1,4 +1,4 @@
-"""The metrics of a process over HTTP on loopback, for Prometheus to scrape.
+"""The metrics of a process over HTTP, for Prometheus to scrape, and whether it is ready, for who sends it work.
 
 A thread of its own serves them, so a gateway (asyncio), a drainer (synchronous) and a till start it alike.
 """
@@ -6,15 +6,19 @@ A thread of its own serves them, so a gateway (asyncio), a drainer (synchronous)
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from receipts.errors import Unavailable
 
-_HOST = "127.0.0.1"  # figures tell of a business: whoever scrapes from elsewhere comes through something that asks who
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+LOOPBACK = "127.0.0.1"
 _POLL_S = 0.05  # how long stopping may take; the default of half a second is a quarter of a gateway's grace
 
 
@@ -26,16 +30,18 @@ class _Handler(WSGIRequestHandler):
 
 
 @contextmanager
-def serving_metrics(registry: CollectorRegistry, port: int) -> Generator[None]:
-    """Serve a registry at http://127.0.0.1:port/metrics for the length of the block.
+def serving_metrics(
+    registry: CollectorRegistry, port: int, host: str = LOOPBACK, is_ready: Callable[[], bool] = lambda: True
+) -> Generator[None]:
+    """Serve a registry at http://host:port/metrics for the length of the block, and 200 or 503 at /ready.
 
-    Raises Unavailable when the port is taken.
+    `is_ready` is asked in the server's thread. Raises Unavailable when the port is taken.
     """
     try:
-        server = make_server(_HOST, port, make_wsgi_app(registry), handler_class=_Handler)
+        server = make_server(host, port, _app(registry, is_ready), handler_class=_Handler)
     except OSError as error:
         raise Unavailable(
-            f"Metrics cannot be served on {_HOST}:{port} ({error.strerror}): is another process of ours running?"
+            f"Metrics cannot be served on {host}:{port} ({error.strerror}): is another one running?"
         ) from error
     thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), name="metrics", daemon=True)
     thread.start()
@@ -45,3 +51,16 @@ def serving_metrics(registry: CollectorRegistry, port: int) -> Generator[None]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def _app(registry: CollectorRegistry, is_ready: Callable[[], bool]) -> WSGIApplication:
+    metrics: WSGIApplication = make_wsgi_app(registry)
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != "/ready":
+            return metrics(environ, start_response)
+        status, answer = ("200 OK", b"ready\n") if is_ready() else ("503 Service Unavailable", b"not ready\n")
+        start_response(status, [("Content-Type", "text/plain"), ("Content-Length", str(len(answer)))])
+        return [answer]
+
+    return app

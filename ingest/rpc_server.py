@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import grpc.aio
@@ -22,6 +23,7 @@ _OPTIONS = (
 # Then the streams that are left are cut and their tills resend what was not acknowledged. Short, because the port is
 # closed meanwhile and the SDK of a till gives up after about 8 s: stop and start must fit into that.
 _GRACE_S = 2.0
+_ANSWER_S = 1.0  # for the loop to answer another thread: it turns in milliseconds unless something blocks it
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -34,11 +36,13 @@ class RpcServer:
         # Unless it is meant, a second gateway on the same port must fail, not take half of the tills.
         reuse = ("grpc.so_reuseport", int(shared))
         self._server = grpc.aio.server(options=(*_OPTIONS, *_keepalive(settings), reuse))
+        self._loop: asyncio.AbstractEventLoop | None = None  # set once the health service knows what to say
         self._health = health.aio.HealthServicer()  # pyright: ignore[reportAttributeAccessIssue] - the stubs lack aio
 
     async def start(self, gateway: wire_pb2_grpc.ZerobusServicer) -> None:
         """Listen. Not ready yet, as the health service says. Raises Unavailable when the port is taken."""
         await self.say(ready=False)
+        self._loop = asyncio.get_running_loop()
         wire_pb2_grpc.add_ZerobusServicer_to_server(gateway, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -58,6 +62,18 @@ class RpcServer:
         """Say by the health service whether records can be stored."""
         for name in ("", SERVICE):
             await self._health.set(name, _SERVING if ready else _NOT_SERVING)
+
+    def is_ready(self) -> bool:
+        """Return what the health service says, for other threads: a loop that hangs is not ready."""
+        if self._loop is None:
+            return False
+        question = self._health.Check(health_pb2.HealthCheckRequest(service=SERVICE), None)
+        asked = asyncio.run_coroutine_threadsafe(question, self._loop)
+        try:
+            return asked.result(_ANSWER_S).status == _SERVING
+        except TimeoutError:
+            asked.cancel()
+            return False
 
     async def stop(self, ask_streams_to_close: Callable[[], None]) -> None:
         """Take no more streams, let those that are open finish, and close the port."""

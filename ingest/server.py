@@ -79,12 +79,14 @@ async def running(
         parts.push_async_callback(direct.close)
         writer = Writer(OutboxWay(links[1]), direct, directory, settings.ingest, on_ready, metrics)
         gateway = Gateway(writer, directory, tokens, settings.ingest, metrics)
+        port = settings.ingest.metrics_port + slot
+        # First, to answer for as long as streams finish.
+        parts.enter_context(serving_metrics(metrics.registry, port, settings.ingest.metrics_host, rpc.is_ready))
         endpoint = TokenEndpoint(ClientDirectory(links[2]), tokens)
         await rpc.start(gateway)
         work = asyncio.create_task(_work(writer, settings), name="gateway-work")
         parts.push_async_callback(_end, work)  # after the streams have ended: it makes their records durable
         parts.push_async_callback(rpc.stop, gateway.ask_streams_to_close)
-        parts.enter_context(serving_metrics(metrics.registry, settings.ingest.metrics_port + slot))
         await parts.enter_async_context(serving_tokens(endpoint.app(), settings.ingest, shared=lifeline is not None))
         yield work
 

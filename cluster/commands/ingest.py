@@ -56,5 +56,5 @@ def drain(once: Annotated[bool, typer.Option(help="Drain what is there now and s
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     metrics = Metrics()
-    with serving_metrics(metrics.registry, settings.ingest.drainer_metrics_port):
+    with serving_metrics(metrics.registry, settings.ingest.drainer_metrics_port, settings.ingest.metrics_host):
         drain_continuously(settings, stop, metrics)

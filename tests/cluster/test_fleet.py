@@ -41,7 +41,8 @@ class Running:
         self.file = folder / "fleet.json"
         self.behaviour = "serve"
         self.attempts = 0
-        self.fleet = Fleet(size, self._command, self.file)
+        self.shown = []
+        self.fleet = Fleet(size, self._command, self.file, lambda slots: self.shown.append(list(slots)))
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.fleet.run, args=(self.stop,))
         self.thread.start()
@@ -108,6 +109,23 @@ def test_a_roll_to_a_version_that_does_not_start_keeps_the_old_ones_serving(flee
     assert fleet.serving() == before
     fleet.behaviour = "serve"
     until(lambda: fleet.told()["rolls"] == 1)
+
+
+def test_the_slot_of_a_gateway_that_does_not_come_back_is_shown_all_the_same(fleet):
+    fleet.behaviour = "fail"
+    os.kill(min(fleet.serving()), signal.SIGKILL)
+    until(lambda: fleet.attempts >= 5)  # two that served and three that failed
+    assert fleet.shown == [[0, 1]], "Prometheus asks where nobody answers, and the alert fires"
+    fleet.behaviour = "serve"
+    until(lambda: len(fleet.serving()) == 2)
+
+
+def test_while_gateways_are_replaced_old_and_new_are_shown(fleet):
+    fleet.fleet.roll()
+    until(lambda: fleet.told()["rolls"] == 1)
+    until(lambda: len(fleet.told()["gateways"]) == 2)
+    assert [0, 1, 2] in fleet.shown
+    until(lambda: len(fleet.shown[-1]) == 2)
 
 
 def test_a_fleet_whose_first_gateway_cannot_start_says_so_and_ends(tmp_path):

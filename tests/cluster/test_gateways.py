@@ -11,11 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import psycopg
 import pytest
 
 from cluster.errors import PlatformError
-from cluster.gateways import node_fleet, read_fleet
+from cluster.gateways import node_fleet, read_fleet, targets_file
 from cluster.ray_node import node_environment
 from configs.settings import Settings
 from ingest.till import Sent, send
@@ -123,6 +124,29 @@ def test_a_gateway_that_is_killed_under_load_loses_and_doubles_nothing(shop: Set
         until(lambda: len(serving(shop)) == 2)
         count = tills.finish()
     assert stored(owner) == (count, count)
+
+
+def test_prometheus_finds_every_gateway_before_and_after_a_roll(shop: Settings) -> None:
+    with fleet(shop) as process:
+        assert _scraped(shop) == [200, 200]
+        before = serving(shop)
+        process.send_signal(signal.SIGHUP)
+        until(lambda: len(serving(shop)) == 2 and not serving(shop) & before)
+        until(lambda: len(read_fleet(shop)["gateways"]) == 2)
+        until(lambda: _scraped(shop) == [200, 200])
+    assert not targets_file(shop).exists()
+
+
+def _scraped(shop: Settings) -> list[int | None]:
+    """Ask every gateway that Prometheus is told of; None from one that does not answer (yet)."""
+    (group,) = json.loads(targets_file(shop).read_text())
+    answers: list[int | None] = []
+    for target in group["targets"]:
+        try:
+            answers.append(httpx.get(f"http://{target}/ready", timeout=30, trust_env=False).status_code)
+        except httpx.TransportError:
+            answers.append(None)
+    return answers
 
 
 def test_a_port_that_another_program_has_is_said(shop: Settings) -> None:

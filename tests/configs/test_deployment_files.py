@@ -76,6 +76,16 @@ def test_environments_of_pods_name_settings_that_exist():
     assert load_settings(given | secret).environment == "production"
 
 
+def test_kubelets_ask_a_gateway_in_plaintext_where_it_answers_with_or_without_tls():
+    (gateway,) = (one for one in MANIFESTS if one["metadata"]["name"] == "receipts-gateway")
+    (container,) = gateway["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    settings = Settings().ingest
+    assert ports == {"grpc": settings.port, "tokens": settings.token_port, "metrics": settings.metrics_port}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/ready", "port": "metrics"}
+    assert {"name": "RECEIPTS_INGEST__METRICS_HOST", "value": "0.0.0.0"} in container["env"]
+
+
 def test_every_alert_says_what_is_noticed_and_what_to_do():
     groups = yaml.safe_load((CONFIGS / "monitoring" / "alerts.yaml").read_text())["groups"]
     for rule in (rule for group in groups for rule in group["rules"]):

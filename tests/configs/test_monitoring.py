@@ -8,7 +8,8 @@ import promql_parser
 import pytest
 import yaml
 
-from configs.settings import IngestSettings
+from cluster.gateways import targets_file, write_targets
+from configs.settings import IngestSettings, Settings
 from ingest import refusals
 from ingest.metrics import Metrics, TillMetrics
 
@@ -47,8 +48,25 @@ def test_alerts_ask_for_kinds_of_refusal_that_exist():
     assert asked <= set(refusals.KINDS)
 
 
-def test_gateways_and_drainers_are_scraped_where_they_serve_by_default():
-    jobs = {job["job_name"]: job for job in yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]}
-    settings = IngestSettings()
-    for job, port in (("ingest", settings.metrics_port), ("drainer", settings.drainer_metrics_port)):
-        assert jobs[job]["static_configs"] == [{"targets": [f"127.0.0.1:{port}"]}]
+JOBS = {job["job_name"]: job for job in yaml.safe_load((FOLDER / "prometheus.yaml").read_text())["scrape_configs"]}
+
+
+def test_drainers_are_scraped_where_they_serve_by_default():
+    assert JOBS["drainer"]["static_configs"] == [{"targets": [f"127.0.0.1:{IngestSettings().drainer_metrics_port}"]}]
+
+
+def test_gateways_are_looked_for_where_their_supervisor_writes_by_default():
+    ((pattern,),) = (one["files"] for one in JOBS["ingest"]["file_sd_configs"])
+    by_default = targets_file(Settings(state_dir=FOLDER.parents[1] / "var"))
+    assert by_default.match(str((FOLDER / pattern).resolve()))
+    assert not by_default.with_name(f".{by_default.name}.unfinished").match(pattern), "never read half written"
+
+
+def test_the_supervisor_writes_what_prometheus_reads_for_another_user(tmp_path):
+    settings = Settings(state_dir=tmp_path, ingest={"metrics_port": 52200, "metrics_host": "0.0.0.0"})
+    write_targets(settings, [0, 2])
+    path = targets_file(settings)
+    assert json.loads(path.read_text()) == [{"targets": ["127.0.0.1:52200", "127.0.0.1:52202"]}]
+    assert path.stat().st_mode & 0o044 == 0o044
+    write_targets(settings, [])
+    assert list(path.parent.iterdir()) == []

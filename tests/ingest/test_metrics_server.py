@@ -1,14 +1,21 @@
 import asyncio
 import re
 import socket
+import threading
 
+import grpc
+import grpc.aio
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from cluster.certificates import ensure_certificates
+from configs.settings import Settings
+from ingest.generated import wire_pb2_grpc
 from ingest.metrics import Metrics, TillMetrics
 from ingest.metrics_server import serving_metrics
+from ingest.server import running
 from receipts.errors import Unavailable
 
 # Whatever a label may say. None of these can hold what a customer, a till or a record says of itself.
@@ -99,3 +106,51 @@ def test_a_till_shows_how_much_it_holds():
     assert found["receipts_ingest_spool_records", ()] == 7
     assert found["receipts_ingest_spool_bytes", ()] == 4_096
     assert found["receipts_ingest_spool_oldest_seconds", ()] == 12.5
+
+
+def asked_whether_ready(port):
+    return httpx.get(f"http://127.0.0.1:{port}/ready", timeout=30, trust_env=False).status_code
+
+
+async def until_ready_says(status, port):
+    async with asyncio.timeout(60):
+        while (said := await asyncio.to_thread(asked_whether_ready, port)) != status:
+            assert said in {200, 503}
+
+
+def test_who_is_not_asked_for_more_is_ready_while_it_serves():
+    port = free_port()
+    with serving_metrics(CollectorRegistry(), port):
+        assert asked_whether_ready(port) == 200
+
+
+@pytest.mark.parametrize("tls", [True, False])
+async def test_a_gateway_says_in_plaintext_when_it_is_ready_and_that_it_is_not_while_it_stops(
+    open_shop: Settings, tls: bool
+):
+    made = ensure_certificates(open_shop.state_dir / "certificates", ["localhost", "127.0.0.1"], 30)
+    files = {"tls_certificate": made.certificate, "tls_key": made.key} if tls else {}
+    shop = open_shop.model_copy(update={"ingest": open_shop.ingest.model_copy(update=files)})
+    port, target = shop.ingest.metrics_port, f"localhost:{shop.ingest.port}"
+    credentials = grpc.ssl_channel_credentials(made.authority.read_bytes())
+    channel = grpc.aio.secure_channel(target, credentials) if tls else grpc.aio.insecure_channel(target)
+    async with channel:
+        async with running(shop):
+            await until_ready_says(200, port)
+            call = wire_pb2_grpc.ZerobusStub(channel).EphemeralStream()  # keeps the gateway from closing at once
+            await call.initial_metadata()
+            stopping = asyncio.create_task(until_ready_says(503, port))
+        await stopping
+    with pytest.raises(httpx.ConnectError):
+        asked_whether_ready(port)
+
+
+async def test_a_gateway_whose_loop_hangs_is_not_ready(open_shop: Settings):
+    port, said = open_shop.ingest.metrics_port, []
+    async with running(open_shop):
+        await until_ready_says(200, port)
+        asking = threading.Thread(target=lambda: said.append(asked_whether_ready(port)))
+        asking.start()
+        asking.join()  # blocks the loop, which the gateway shares with this test
+        assert said == [503]
+        await until_ready_says(200, port)
