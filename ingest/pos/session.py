@@ -17,8 +17,9 @@ _CHANNEL_OPTIONS = (
     ("grpc.primary_user_agent", "receipts-till/0.2"),
     ("grpc.enable_retries", 0),
     ("grpc.use_local_subchannel_pool", 1),  # a new session is a new connection, with no back-off left over
-    ("grpc.keepalive_time_ms", 20_000),  # a half-open connection is noticed in 30 s, not after TCP's hours
-    ("grpc.keepalive_timeout_ms", 10_000),
+    # A half-open connection is noticed within 80 s, not after TCP's hours: gRPC 1.85 waits a minute for the answer to
+    # a ping. Sooner would take a slow line, full of what a till caught up with, for a dead one.
+    ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),  # an idle till pings for as long as the store is open
 )
