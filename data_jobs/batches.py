@@ -19,7 +19,7 @@ from data_jobs.expectations import find_failure
 from data_jobs.parts import NEW, Part, remove_parts
 from data_jobs.plans import Outcome, Plan
 from data_jobs.upkeep.evolution import open_evolved
-from data_jobs.upkeep.expiry import EXPIRED, part_expiries
+from data_jobs.upkeep.expiry import EXPIRED, part_expiries, still_kept
 from receipts.lake import Lake
 
 _BATCH_BYTES = 64 * 1024 * 1024  # of compressed input: what bounds a batch's memory
@@ -132,6 +132,7 @@ def _plan(
         # As of the last of the changes, not as of now: what comes after it is in the next batch.
         snapshot=tuple(lake.open(table.source.name, changes.upto).file_uris()) if anew else (),
         existing=_existing(lake, table, handle),
+        expectations=still_kept(table, handle),
     )
 
 

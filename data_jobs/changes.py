@@ -112,6 +112,9 @@ def read_changes(
     for file in files:
         rows = pl.scan_parquet(file.uri, storage_options=dict(options), hive_partitioning=False)
         rows = rows.with_columns(pl.lit(value).alias(name) for name, value in file.partition)
+        if columns is not None:  # a file may be older than one of them
+            held = set(rows.collect_schema().names())
+            rows = rows.with_columns(pl.lit(None).alias(name) for name in columns if name not in held)
         if file.change is not None:
             rows = rows.with_columns(pl.lit(file.change).alias(CHANGE))
         if where is not None:

@@ -20,6 +20,7 @@ from data_jobs.ray_work import run_slices
 from data_jobs.refinement import Refinery, refine_round
 from data_jobs.sync import SERVED, Connection, sync
 from data_jobs.tables import silver_products
+from data_jobs.upkeep.database import make_audit_partitions
 from data_jobs.upkeep.jobs import nightly_jobs, tidy
 from data_jobs.upkeep.nightly import keep_nights
 from data_jobs.writer_lock import check_claim, sole_writer
@@ -54,6 +55,7 @@ def _rounds(settings: Settings, claim: Connection, stop: Event, background: Thre
     embedding = Embedding(partial(_embed, settings, stop), background)
     nights = keep_nights(lake, nightly_jobs(settings, claim, embedding.run_once))
     tidying = tidy(lake, _ROUNDS_PER_COMPACTION)
+    make_audit_partitions(claim)  # at once and not at night only: events are recorded from the first request on
     while not stop.is_set():
         check_claim(claim)
         progress = False

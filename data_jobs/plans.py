@@ -11,7 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from data_jobs.changes import ChangeFile, read_changes
-from data_jobs.declaration import Table, polars_schema
+from data_jobs.declaration import Expectation, Table, polars_schema
 from data_jobs.parts import Part
 from receipts.lake import Lake
 
@@ -30,6 +30,7 @@ class Plan:
     lookups: Mapping[str, pl.DataFrame]
     snapshot: tuple[str, ...]  # files of the input as of the last of the changes, for keys that are summed up anew
     existing: pl.DataFrame  # files of the table itself: uri, partition, lowest and highest of its `clustered_by` column
+    expectations: tuple[Expectation, ...] = ()  # beside those that are declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,9 @@ def scan_table(lake: Lake, table: Table, uris: Sequence[str]) -> pl.LazyFrame:
         storage_options=dict(lake.storage_options),
         hive_partitioning=bool(parted),
         hive_schema=parted or None,
+        schema={name: kind for name, kind in schema.items() if name not in parted},
+        missing_columns="insert",  # a file may be older than a column
+        extra_columns="ignore",
     )
 
 

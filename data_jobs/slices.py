@@ -44,7 +44,7 @@ def _latest(plan: Plan, table: Table, changes: pl.DataFrame) -> Outcome:
     at_the_gate = pl.col("refusal").is_not_null() if "refusal" in rows.columns else pl.lit(value=False)
     gate = rows.filter(at_the_gate)
     made = _transform(table, rows.filter(~at_the_gate), plan.lookups)
-    accepted, refused, caught = judge(made, table.expectations)
+    accepted, refused, caught = judge(made, (*table.expectations, *plan.expectations))
     newest = accepted.sort(*table.sequence).unique(list(table.key), keep="last", maintain_order=True)
     known = read_own(plan, table, newest, table.places)
     parts, counts = _write(plan, table, newest, known, known.clear())

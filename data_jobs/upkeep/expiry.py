@@ -10,13 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from itertools import takewhile
 from typing import Any
 
+import polars as pl
+from deltalake import DeltaTable
+
 from data_jobs.changes import NEVER, ChangeRange
-from data_jobs.declaration import Kind, Personal, Table
+from data_jobs.declaration import Action, Expectation, Kind, Personal, Table
 from receipts.lake import Lake
 
+APPLICATION = "retention"  # its transaction is the day, as an ordinal, from before which rows have gone
 EXPIRED = "expired"  # among a commit's counts: rows that went because they were kept for long enough
 
 
@@ -40,6 +45,25 @@ def part_expiries(lake: Lake, table: Table, changes: ChangeRange) -> tuple[Chang
     files = tuple(takewhile(lambda file: (file.version in expiries) is first, changes.files))
     rest = changes.files[len(files) :]
     return ChangeRange(changes.after, rest[0].version - 1 if rest else changes.upto, files), first
+
+
+def still_kept(table: Table, handle: DeltaTable) -> tuple[Expectation, ...]:
+    """Return what rows of a table must satisfy beside what it declares: that their like has not expired already.
+
+    A receipt that is sent again after its time would otherwise count twice in the sums that outlived it.
+    """
+    day = handle.transaction_version(APPLICATION)
+    if table.retention is None or day is None:
+        return ()
+    before = date.fromordinal(day)
+    return (
+        Expectation(
+            "still_kept",
+            pl.col(table.retention.column).cast(pl.Date) >= before,
+            Action.QUARANTINE,
+            f"Rows from before {before} have expired.",
+        ),
+    )
 
 
 def is_expiry(actions: Sequence[Mapping[str, Any]]) -> bool:

@@ -1,7 +1,8 @@
 """Jobs that run once a night beside the rounds: step by step, so that none holds refinement up.
 
 That a job is done stands in the lake, as a transaction of the table of nightly events: whichever process refines, and
-however often it starts, a job runs once for each night. A night that nobody was up for is made up for once.
+however often it starts, a job runs once for each night. Nights that nobody was up for are made up for once; a new
+platform waits for its first.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def keep_nights(lake: Lake, jobs: Iterable[Job], clock: Callable[[], datetime] =
     A job that fails is logged, recorded, and begun anew a quarter of an hour later.
     """
     in_order = sorted(jobs, key=lambda job: job.at)
-    done = {job.name: _last_night(lake, job) for job in in_order}
+    done = _last_nights(lake, in_order, clock())
     again_at: dict[str, datetime] = {}
     while True:
         for job in in_order:
@@ -78,8 +79,16 @@ def list_last(lake: Lake) -> dict[str, dict[str, object]]:
     return {row.pop("job"): row for row in last.iter_rows(named=True)}
 
 
-def _last_night(lake: Lake, job: Job) -> int:
-    return lake.ensure(TABLE.lake_table).transaction_version(job.application) or 0
+def _last_nights(lake: Lake, jobs: Iterable[Job], now: datetime) -> dict[str, int]:
+    """Return the last night that each job is done with; a job that is new is done with all before now."""
+    handle = lake.ensure(TABLE.lake_table)
+    held = {job: handle.transaction_version(job.application) for job in jobs}
+    begin = {job: job.night(now).toordinal() for job, night in held.items() if night is None}
+    if begin:
+        moved = [Transaction(job.application, night) for job, night in begin.items()]
+        properties = CommitProperties(app_transactions=moved, max_commit_retries=3)
+        handle.create_write_transaction([], "append", handle.schema(), commit_properties=properties)
+    return {job.name: begin[job] if night is None else night for job, night in held.items()}
 
 
 def _attempt(lake: Lake, job: Job, night: date, clock: Callable[[], datetime]) -> Iterator[None]:

@@ -7,6 +7,7 @@ have long refined them, and a deletion is nothing that happened at a till.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,14 +15,14 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 import pyarrow as pa
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable, Transaction
 
 from data_jobs.changes import find_changes, list_files
 from data_jobs.commits import Lineage, cursor_of
 from data_jobs.declaration import Kind, Retention, Table
 from data_jobs.parts import write_parts
 from data_jobs.upkeep.compaction import read_group, replace_files
-from data_jobs.upkeep.expiry import EXPIRED
+from data_jobs.upkeep.expiry import APPLICATION, EXPIRED
 from data_jobs.upkeep.maintained import BRONZE, KEPT
 from data_jobs.upkeep.versions import committed_at
 from receipts.errors import ReceiptsError
@@ -75,7 +76,7 @@ def expire_next(lake: Lake, table: Table, today: date, commit_rows: int = _COMMI
         rows = _rewrite_without(handle, lake, table, files, expired)
     else:
         _check_lag(lake, table, handle)
-        rows = _delete(handle, table, kept.column, _oldest(lake, table, files, expired, commit_rows))
+        rows = _delete(handle, table, before, _oldest(lake, table, files, expired, commit_rows))
     return Expired(table.name, before, rows) if rows else None
 
 
@@ -121,27 +122,33 @@ def _oldest(lake: Lake, table: Table, files: pl.DataFrame, expired: pl.Expr, mos
     return pl.concat(found).sort(column).head(most)
 
 
-def _delete(handle: DeltaTable, table: Table, column: str, keys: pl.DataFrame) -> int:
-    """Delete by key, within the literal range that lets Delta skip younger files."""
+def _delete(handle: DeltaTable, table: Table, before: date, keys: pl.DataFrame) -> int:
+    """Delete by key, within the literal range that lets Delta skip younger files.
+
+    The commit remembers the day: rows from before it do not come back.
+    """
     if keys.is_empty():
         return 0
+    assert table.retention is not None, f"{table.name} keeps its rows for ever"
+    column = table.retention.column
     terms = [f"t.{name} = s.{name}" for name in table.places]
     terms += [f"t.{column} >= '{keys[column].min()}'", f"t.{column} <= '{keys[column].max()}'"]
+    version = handle.version()
+    counts = {"gone": keys.height, EXPIRED: keys.height}
+    lineage = Lineage(uuid.uuid4().hex, None, table.name, version - 1, version, counts, {})
     merge = handle.merge(
         keys.to_arrow(),
         " and ".join(terms),
         source_alias="s",
         target_alias="t",
-        commit_properties=_lineage(table, handle, keys.height).properties(),
+        commit_properties=CommitProperties(
+            app_transactions=[Transaction(APPLICATION, before.toordinal())],
+            custom_metadata={"lineage": json.dumps(lineage.told())},
+            max_commit_retries=3,
+        ),
     )
     merge.when_matched_delete().execute()
     return keys.height
-
-
-def _lineage(table: Table, handle: DeltaTable, rows: int) -> Lineage:
-    version = handle.version()
-    counts = {"gone": rows, EXPIRED: rows}
-    return Lineage(uuid.uuid4().hex, None, table.name, version - 1, version, counts, {})
 
 
 def _check_lag(lake: Lake, table: Table, handle: DeltaTable) -> None:
@@ -149,6 +156,8 @@ def _check_lag(lake: Lake, table: Table, handle: DeltaTable) -> None:
     if table.kind is Kind.FILLED:
         return
     source, cursor = table.source.name, cursor_of(handle, table.cursor)
+    if table.quarantine is not None and cursor_of(lake.ensure(table.quarantine.lake_table), table.cursor) != cursor:
+        raise RefinementBehind(f"A batch of {table.name} was cut off; its rows expire when that is finished.")
     waiting = find_changes(lake, source, cursor, lake.open(source).version(), 1).files
     since = committed_at(lake, source, waiting[0].version) if waiting else None
     if since is not None and since < datetime.now(UTC) - _LONGEST_LAG:

@@ -97,6 +97,7 @@ def test_the_last_attempt_at_each_nightly_job_is_told(settings: Settings):
     lake = lake_of(settings)
     assert collect(settings)["nightly"] == {}
     jobs = [Job(name, dt.time(2), lambda: iter(["something"])) for name in ("compaction", "vacuum")]
+    next(keep_nights(lake, jobs, lambda: _NOW - dt.timedelta(days=1)))
     nights = keep_nights(lake, jobs, lambda: _NOW)
     for _ in range(4):
         next(nights)

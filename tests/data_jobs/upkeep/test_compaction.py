@@ -12,10 +12,11 @@ from data_jobs.sync import SERVED
 from data_jobs.upkeep import compaction, layout
 from data_jobs.upkeep.compaction import compact, compact_next
 from data_jobs.upkeep.maintained import find_kept
+from data_jobs.upkeep.vacuum import Limits, vacuum
 from receipts import bronze
 from receipts.lake import Lake
 from tests.data_jobs.landing import RECEIVED_AT, land, refine_here, rows_of
-from tests.fixtures.retail import make_receipt
+from tests.fixtures.retail import MILK, make_receipt
 
 BRONZE = find_kept("bronze.receipts")
 SILVER = find_table("silver.receipts")
@@ -127,3 +128,24 @@ def test_writers_of_bronze_and_compaction_do_not_stand_in_each_others_way(lake_w
 
 def test_every_served_table_is_kept_up() -> None:
     assert {find_kept(table.name) for table in SERVED} == set(SERVED)
+
+
+def test_the_files_of_a_partition_stay_in_it(lake_with_stores: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake, table = lake_with_stores, find_table("gold.product_sales")
+    for month in (1, 2):
+        for number in range(1, 5):
+            on = date(2026, month, number)
+            lines = [{**MILK, "sku": f"{month}{number}"}]
+            at = datetime(2026, month, number, 17, tzinfo=UTC)
+            receipt = make_receipt(sequence_number=number, business_date=on, purchased_at=at, lines=lines)
+            land(lake, bronze.RECEIPTS, [receipt], at + timedelta(minutes=1))
+            refine_here(lake)
+    before = rows_of(lake, table.name).sort(table.key)
+    assert list_files(lake.open(table.name)).height > 2
+    monkeypatch.setattr(layout, "_SOME_SMALL", 1)
+    assert list(compact(lake, [table], thorough=True))
+    assert list_files(lake.open(table.name)).height == 2
+    assert rows_of(lake, table.name).sort(table.key).equals(before)
+    (done,) = vacuum(lake, {}, Limits(timedelta(0), timedelta(0), 1), [table])
+    assert done.files > 2
+    assert rows_of(lake, table.name).sort(table.key).equals(before)

@@ -1,16 +1,22 @@
 """A declaration that moved on: columns are added, anything else is refused in words."""
 
+import shutil
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
 import pytest
+from deltalake import CommitProperties, Transaction, write_deltalake
 
 from data_jobs.catalogue import find_table
+from data_jobs.upkeep.compaction import compact_next
 from data_jobs.upkeep.evolution import SchemaRefused, open_evolved
+from data_jobs.upkeep.maintained import find_kept
 from receipts import bronze
 from receipts.lake import Lake, LakeTable
-from tests.data_jobs.landing import land, refine_here, rows_of
+from tests.data_jobs.landing import RECEIVED_AT, land, refine_here, rows_of
 from tests.fixtures.retail import make_receipt
 
 TABLE = LakeTable(
@@ -65,3 +71,28 @@ def test_rows_of_both_shapes_are_read_together(lake: Lake) -> None:
     open_evolved(lake, wider)
     old.with_columns(colour=pl.lit("red")).write_delta(lake.uri(TABLE.name), mode="append")
     assert rows_of(lake, TABLE.name).sort("colour", nulls_last=True)["colour"].to_list() == ["red", None]
+
+
+def test_a_table_of_an_older_declaration_goes_on_where_it_was(lake_with_stores: Lake, tmp_path: Path) -> None:
+    made, table = lake_with_stores, find_table("silver.receipts")
+    land(made, bronze.RECEIPTS, [make_receipt(), make_receipt(sequence_number=2)])
+    refine_here(made)
+    old = Lake(str(tmp_path / "old"))
+    for name in ("bronze", "silver/stores", "silver/quarantine"):
+        shutil.copytree(f"{made.root}/{name}", f"{old.root}/{name}")
+    lacking = table.schema.remove(table.schema.get_field_index("discount_cents"))
+    rows = rows_of(made, table.name).drop("discount_cents")
+    read = CommitProperties(app_transactions=[Transaction(table.cursor, made.open("bronze.receipts").version())])
+    handle = old.ensure(replace(table.lake_table, schema=lacking))
+    write_deltalake(handle, rows.to_arrow().cast(lacking), mode="append", commit_properties=read)
+    refine_here(old)  # what follows it reads files that lack the column
+    assert rows_of(old, "silver.receipt_lines").height == 4
+    assert rows_of(old, "gold.store_days")["discount_cents"].to_list() == [0]
+    assert rows_of(old, table.name)["discount_cents"].to_list() == [None, None]
+    land(old, bronze.RECEIPTS, [make_receipt(customer_id="C9")], RECEIVED_AT + timedelta(hours=1))
+    refine_here(old)
+    by_customer = dict(rows_of(old, table.name)["customer_id", "discount_cents"].iter_rows())
+    expected = rows_of(made, table.name)["discount_cents"][0]
+    assert by_customer == {"C0000001": None, "C9": expected}
+    assert compact_next(old, find_kept(table.name), thorough=True) is None  # too few files to be worth it
+    assert rows_of(old, "gold.customer_profiles").height == 2

@@ -8,6 +8,7 @@ import pytest
 from data_jobs.batches import refine
 from data_jobs.catalogue import find_table
 from data_jobs.changes import find_changes
+from data_jobs.events.log import record_events
 from data_jobs.upkeep import retention
 from data_jobs.upkeep.maintained import BRONZE, find_kept
 from data_jobs.upkeep.retention import GRACE_DAYS, RefinementBehind, retain
@@ -164,3 +165,26 @@ def test_the_log_holds_no_key_of_an_expired_row(lake_with_stores: Lake) -> None:
     list(retain(lake, TODAY, [SILVER]))
     head = lake.open(SILVER.name).version()
     assert gone not in str(lake.read_commit(SILVER.name, head))
+
+
+def test_an_expired_receipt_that_is_sent_again_is_refused_and_counted_once(lake_with_stores: Lake) -> None:
+    lake = lake_with_stores
+    _land_days(lake, 12)
+    before = rows_of(lake, "gold.store_days").sort("store_id", "day")
+    list(retain(lake, TODAY, [SILVER]))
+    again = _receipt(0, customer_id="C0", lines=[MILK, CHICKEN])
+    land(lake, bronze.RECEIPTS, [again], again.purchased_at + timedelta(days=DAYS))
+    refine_here(lake)
+    assert rows_of(lake, "gold.store_days").sort("store_id", "day").equals(before)
+    (refused,) = rows_of(lake, QUARANTINE.name).to_dicts()
+    assert refused["expectation"] == "still_kept"
+    assert refused["reason"] == f"Rows from before {FIRST + timedelta(days=EXPIRED_DAYS)} have expired."
+
+
+def test_events_of_batches_expire_too(lake_with_stores: Lake) -> None:
+    lake, events = lake_with_stores, find_kept("events.pipeline")
+    _land_days(lake, 2)
+    assert record_events(lake) > 0
+    assert list(retain(lake, datetime.now(UTC).date(), [events])) == []
+    assert sum(done.rows for done in retain(lake, datetime.now(UTC).date() + timedelta(days=200), [events])) > 0
+    assert rows_of(lake, events.name).is_empty()
