@@ -20,6 +20,7 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
+_UNDER_WAY_BYTES = 512 * 1024  # of a stream: 4 s of a line of 1 Mbit/s; 64 KiB, gRPC's default, costs batches a third
 # Then the streams that are left are cut and their tills resend what was not acknowledged. Short, because the port is
 # closed meanwhile and the SDK of a till gives up after about 8 s: stop and start must fit into that.
 _GRACE_S = 2.0
@@ -86,8 +87,8 @@ def _keepalive(settings: IngestSettings) -> tuple[tuple[str, int], ...]:
     """Return the options by which half-open connections are noticed: in 30 s by default, not after TCP's hours.
 
     What counts is `ping_timeout_ms`: gRPC 1.85 never starts the timer of `keepalive_timeout_ms`, and waits a minute.
-    Data does not count as an answer, and an answer waits behind what its till has sent. So little may be under way:
-    without the probe the window stays small, else a slow line that is full would be taken for a dead one.
+    Data does not count as an answer, and an answer waits behind what its till has sent. So what is under way is
+    bounded instead of probed for, else a slow line that is full would be taken for a dead one.
     """
     answer_ms = round(settings.keepalive_timeout_s * 1000)
     return (
@@ -95,4 +96,5 @@ def _keepalive(settings: IngestSettings) -> tuple[tuple[str, int], ...]:
         ("grpc.keepalive_timeout_ms", answer_ms),
         ("grpc.http2.ping_timeout_ms", answer_ms),
         ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _UNDER_WAY_BYTES),
     )
