@@ -35,7 +35,7 @@ _SQL = load_sql("cluster.benchmarks", "freshness")
 _RATE = 100.0  # receipts/s
 _TILLS = 4
 _WATCHED = 100  # one receipt in so many is of a customer of its own, whose profile is waited for
-_SALE = '"receipt_type":"sale"'
+_KNOWN = ('"receipt_type":"sale"', '"customer_id":"')  # what has a profile
 _FIRST_WATCHED = 9_900_000  # above all customers of the plan
 _TURN_S = 0.2
 _PATIENCE_S = 180.0
@@ -86,7 +86,7 @@ def _pipeline(platform: PrivatePlatform) -> Generator[None]:
 
 def _stream_and_watch(settings: Settings, folder: Path, receipts: Iterator[str], seconds: int) -> _Ages:
     texts = list(islice(receipts, round(seconds * _RATE)))
-    watched = [number for number in range(0, len(texts), _WATCHED) if _SALE in texts[number]]  # a void has no profile
+    watched = [number for number in range(0, len(texts), _WATCHED) if all(each in texts[number] for each in _KNOWN)]
     for number in watched:
         texts[number] = _of_a_customer_of_its_own(texts[number], number)
     waiting = {_customer(number) for number in watched}
@@ -119,7 +119,7 @@ def _customer(number: int) -> str:
 
 
 def _of_a_customer_of_its_own(text: str, number: int) -> str:
-    return re.sub(r'"customer_id":(null|"[^"]*")', f'"customer_id":"{_customer(number)}"', text)
+    return re.sub(r'"customer_id":"[^"]*"', f'"customer_id":"{_customer(number)}"', text)
 
 
 def _now(settings: Settings) -> datetime:
