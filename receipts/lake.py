@@ -20,6 +20,7 @@ _BASE_CONFIGURATION = {
     "delta.enableChangeDataFeed": "true",  # enabling it later makes earlier versions unreadable as a feed
     "delta.checkpointInterval": "50",
     "delta.logRetentionDuration": "interval 30 days",
+    "delta.enableExpiredLogCleanup": "false",  # by age alone: the pipeline's vacuum knows who has read what
 }
 
 

@@ -8,7 +8,7 @@ import psycopg
 
 from receipts.sql import load_sql
 
-_SQL = load_sql("data_jobs", "upkeep")
+_SQL = load_sql("data_jobs.upkeep", "database")
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 

@@ -1,6 +1,9 @@
 """Compaction changes files, not data: on real Delta tables, beside writers."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from threading import Event
 
 import pyarrow as pa
 import pytest
@@ -13,6 +16,7 @@ from data_jobs.upkeep import compaction, layout
 from data_jobs.upkeep.compaction import compact, compact_next
 from data_jobs.upkeep.maintained import find_kept
 from data_jobs.upkeep.vacuum import Limits, vacuum
+from ingest.bronze_writing import commit_rows, open_for_append
 from receipts import bronze
 from receipts.lake import Lake
 from tests.data_jobs.landing import RECEIVED_AT, land, refine_here, rows_of
@@ -149,3 +153,27 @@ def test_the_files_of_a_partition_stay_in_it(lake_with_stores: Lake, monkeypatch
     (done,) = vacuum(lake, {}, Limits(timedelta(0), timedelta(0), 1), [table])
     assert done.files > 2
     assert rows_of(lake, table.name).sort(table.key).equals(before)
+
+
+def test_gateways_that_write_all_the_time_lose_no_row_and_do_not_stop_compaction(lake: Lake) -> None:
+    written, compacted, stop = list[int](), list[int](), Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            head = open_for_append(lake, bronze.RECEIPTS)
+            at = RECEIVED_AT + timedelta(seconds=number)
+            commit_rows(head, [(str(number), 367, number, at, "test", f"{number:064x}", "{}", None)], ())
+            written.append(number)
+            number += 1
+
+    with ThreadPoolExecutor(1) as gateway:
+        writing = gateway.submit(write)
+        deadline = time.monotonic() + 120
+        while len(compacted) < 3 and not writing.done():
+            done = compact_next(lake, BRONZE, thorough=True)
+            compacted += [done.files_before] if done is not None else []
+            assert time.monotonic() < deadline, f"{len(compacted)} compactions beside {len(written)} commits"
+        stop.set()
+        writing.result(timeout=60)
+    assert rows_of(lake, "bronze.receipts")["sequence"].sort().to_list() == written
