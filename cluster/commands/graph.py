@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,8 +91,9 @@ def _label(table: Table) -> str:
     if table.lookups:
         lines.append(f"looks up {', '.join(lookup.name for lookup in table.lookups)}")
     if table.expectations:
-        actions = Counter(each.action.value for each in table.expectations)
-        lines.append("expectations: " + ", ".join(f"{count} {action}" for action, count in actions.items()))
+        for action in dict.fromkeys(each.action for each in table.expectations):
+            names = ", ".join(each.name for each in table.expectations if each.action is action)
+            lines.append(f"expects, or else {action}: {names}")
     if table.quarantine is not None:
         lines.append(f"refused rows go to {table.quarantine.name}")
     if table.served_as is not None:

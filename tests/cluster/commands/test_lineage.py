@@ -56,6 +56,7 @@ def test_the_graph_draws_every_table_with_what_it_promises(tmp_path: Path) -> No
         "expectations"
     ]
     assert "served as retail.receipts" in drawn
+    assert "expects, or else warn: near_its_business_date" in drawn
     assert "refused rows go to silver.quarantine" in drawn
 
 
