@@ -80,6 +80,7 @@ class PipelineSettings(Section):
 
     interval_s: float = Field(default=5.0, gt=0)
     parallelism: int = Field(default=2, ge=1)
+    niceness: int = Field(default=10, ge=0, le=19)  # of the continuous process: lookups on the same cores go first
 
 
 class ServeSettings(Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -33,7 +34,7 @@ _ROUNDS_PER_COMPACTION = 60  # five minutes of the default interval
 
 
 def run_continuously(settings: Settings, stop: Event) -> None:
-    """Refine and sync every `pipeline.interval_s` until `stop` is set; a round that runs is finished first.
+    """Refine and sync, a round every `pipeline.interval_s`, until `stop` is set; a round that runs is finished first.
 
     The process has joined a Ray cluster. Without Postgres nothing can be synced, so the lake rests too and all goes
     on when Postgres is back. Raises AlreadyRunning when another process refines this lake. Anything unexpected ends
@@ -58,9 +59,8 @@ def _rounds(settings: Settings, claim: Connection, stop: Event, background: Thre
     make_audit_partitions(claim)  # at once and not at night only: events are recorded from the first request on
     while not stop.is_set():
         check_claim(claim)
-        progress = False
+        began = time.monotonic()
         for batch in refine_round(refinery, stop.is_set):
-            progress = progress or batch.error is None
             if batch.table == silver_products.TABLE.name:
                 embedding.want()
             _LOG.info("%s", batch)
@@ -69,8 +69,9 @@ def _rounds(settings: Settings, claim: Connection, stop: Event, background: Thre
         if not embedding.is_running:  # it commits to the lake too, and upkeep would get in its way
             next(nights)
             next(tidying)
-        if not progress:
-            stop.wait(settings.pipeline.interval_s)
+        # Also when there was something to do: rounds of many small batches would take the cores from those who look
+        # receipts up. A backlog makes a round longer than the interval, and nothing is waited for.
+        stop.wait(max(0.0, settings.pipeline.interval_s - (time.monotonic() - began)))
 
 
 def _sync(settings: Settings, tables: Iterable[Table]) -> None:

@@ -124,6 +124,7 @@ def _run_continuously(settings: Settings, place: str | PrivateNode) -> None:
 
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     stop = Event()
+    os.nice(settings.pipeline.niceness)
     with joined(place):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())  # after joining: Ray sets handlers that exit at once
