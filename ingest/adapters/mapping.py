@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -38,11 +38,7 @@ class Value(Part):
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"expected a regular expression: {error}") from None
-        return value
+        return _pattern(value)
 
     @model_validator(mode="after")
     def _has_one_source(self) -> Self:
@@ -123,6 +119,22 @@ class Text(Part):
         return value
 
 
+class NoReceipt(Part):
+    """What an export holds beside receipts: where every row fits all patterns, by column, it is refused."""
+
+    rows: dict[str, str] = Field(min_length=1)  # column: regular expression that is found in its text
+    reason: str = Field(min_length=1, max_length=200)  # a sentence
+
+    @field_validator("rows")
+    @classmethod
+    def _compile(cls, value: dict[str, str]) -> dict[str, str]:
+        return {column: _pattern(pattern) for column, pattern in value.items()}
+
+    def holds(self, rows: Iterable[Row]) -> bool:
+        """Say whether rows that stand together are what this describes."""
+        return all(re.search(pattern, cell_text(row[column])) for row in rows for column, pattern in self.rows.items())
+
+
 class ColumnMapping(Part):
     """A whole mapping file."""
 
@@ -132,6 +144,7 @@ class ColumnMapping(Part):
     time_zone: str = ""  # of times without an offset; without it, that of the receipt's store
     numbers: Numbers = Numbers()
     csv: Text = Text()
+    no_receipts: tuple[NoReceipt, ...] = ()  # the first that fits gives the reason
 
     @field_validator("time_zone")
     @classmethod
@@ -151,6 +164,16 @@ class ColumnMapping(Part):
                 value = getattr(part, field)
                 if isinstance(value, Value) and value.column:
                     yield f"{name}.{field}.column", value.column
+        for number, kind in enumerate(self.no_receipts):
+            yield from ((f"no_receipts.{number}.rows", column) for column in kind.rows)
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"expected a regular expression: {error}") from None
+    return value
 
 
 def load_mapping(path: Path) -> ColumnMapping:

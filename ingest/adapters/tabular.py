@@ -54,15 +54,20 @@ def read_parquet(path: Path, mapping: ColumnMapping, zone_of: ZoneOf) -> Iterato
 def _receipts(rows: Iterator[Located], mapping: ColumnMapping, zone_of: ZoneOf) -> Iterator[Found]:
     for gathered in _together(rows, mapping):
         first, done = gathered.rows[0], gathered.rows[-1].done_bytes
-        payload, problem = "", gathered.problem
+        together = [located.row for located in gathered.rows]
+        payload, problem = "", gathered.problem or _no_receipt(together, mapping)
         if not problem:
             try:
-                payload = json.dumps(_receipt([located.row for located in gathered.rows], mapping, zone_of))
+                payload = json.dumps(_receipt(together, mapping, zone_of))
             except InvalidInput as error:
                 problem = f"{error}."
         if problem:
-            payload = json.dumps([_as_text(located.row) for located in gathered.rows])
+            payload = json.dumps([_as_text(row) for row in together])
         yield Found(first.position, done, payload, problem)
+
+
+def _no_receipt(rows: list[Row], mapping: ColumnMapping) -> str:
+    return next((kind.reason for kind in mapping.no_receipts if kind.holds(rows)), "")
 
 
 def _together(rows: Iterator[Located], mapping: ColumnMapping) -> Iterator[_Gathering]:

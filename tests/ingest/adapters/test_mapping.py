@@ -14,7 +14,7 @@ from ingest.adapters.mapping import Value, cell_text, check_columns, load_mappin
 from receipts.errors import InvalidInput
 
 EXAMPLE = Path(configs.__file__).parent / "imports" / "online_retail.yaml"
-PARTS = "receipt, line, tender, time_zone, numbers, csv"
+PARTS = "receipt, line, tender, time_zone, numbers, csv, no_receipts"
 LINE = "sku, description, department, category, quantity, unit, unit_price, discount, tax, amount"
 VALUE = "column, constant, pattern, values, default, format"
 PATTERN = "expected a regular expression: missing ), unterminated subpattern at position 0"
@@ -55,6 +55,7 @@ def test_the_example_that_ships_is_valid():
         ("line.sku", "StockCode", f"mapping: line.sku: expected keys and values: {VALUE}"),
         ("numbers.money", "pounds", "mapping: numbers.money: Input should be 'major' or 'minor'"),
         ("time_zone", "Mars", "mapping: time_zone: expected an IANA time zone such as America/New_York"),
+        ("no_receipts", [{"rows": {"InvoiceNo": "("}, "reason": "None."}], f"mapping: no_receipts.0.rows: {PATTERN}"),
         ("csv.encoding", "klingon", f"mapping: csv.encoding: {ENCODING}"),
     ],
 )  # fmt: skip

@@ -103,7 +103,8 @@ def test_a_row_of_another_width_spoils_the_receipts_it_may_belong_to(tmp_path):
 @pytest.mark.parametrize(
     ("good", "bad", "problem"),
     [
-        ("536365,", "A536365,", "sequence_number: is missing."),
+        ("536365,", "A536365,", "A bad debt was written off; no goods were sold."),
+        ("536365,", "X536365,", "sequence_number: is missing."),
         ("2.55", "two", "lines.0.unit_price: expected a decimal number such as 12.99."),
         (",6,", ",,", "lines.0.quantity: is missing."),
         ("2010-12-01 08:26:00", "01/12/2010", "business_date: expected a day written YYYY-MM-DD."),
@@ -113,6 +114,17 @@ def test_a_cell_that_cannot_be_read_refuses_its_receipt(good, bad, problem, tmp_
     (found,) = read(SALE.replace(good, bad), tmp_path)
     assert found.problem == problem
     assert json.loads(found.payload)[1]["StockCode"] == "71053"
+
+
+def test_rows_that_are_all_no_sale_are_refused_but_a_give_away_within_one_is_not(tmp_path):
+    lost = "536370,22139,thrown away,-40,2010-12-01 10:00:00,0.0,\n536370,22140,?,3,2010-12-01 10:00:00,0.0,\n"
+    given = "536371,22139,SAMPLE,1,2010-12-01 10:05:00,0.0,\n536371,22140,BELL,1,2010-12-01 10:05:00,0.85,\n"
+    known = "536372,22139,SAMPLE,1,2010-12-01 10:05:00,0.0,17850.0\n"
+    assert [one.problem for one in read(lost + given + known, tmp_path)] == [
+        "Stock was counted or written off; nobody bought it.",
+        "",
+        "",
+    ]
 
 
 def test_formats_of_dates_numbers_and_money(tmp_path):
