@@ -83,6 +83,20 @@ class Fold:
     invertible: bool = False
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Link:
+    """How rows of the input refer to each other, for a table whose rows are made of both.
+
+    Rows of the input for which `refers` holds are about the row whose key `about` gives, or about themselves. All that
+    is about one row is made anew when it, or any of that, changes. `day` tells from a key of the input the value of the
+    input's `clustered_by`: it limits which files are read, and its month parts the table's own.
+    """
+
+    refers: pl.Expr
+    about: pl.Expr
+    day: Callable[[pl.Expr], pl.Expr]
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """The Postgres relation a table is synced to; the SQL blocks are named after the relation.
@@ -100,9 +114,11 @@ class Served:
 class Table:
     """A refined Delta table. Changes of its input are what a batch consists of; `lookups` are small and read whole.
 
-    `transform` makes its rows (`Kind.LATEST`, `Kind.DERIVED`), or `fold` does (`Kind.FOLDED`). `sequence` orders the
+    `transform` makes its rows (`Kind.LATEST`, `Kind.DERIVED`), or `fold` does (`Kind.FOLDED`). With a `link`,
+    `transform` is shown the rows that refer, and those with what they are about by the input's own name; the table's
+    key is the key of what a row is about, then the row's. `sequence` orders the
     versions of a row (`Kind.LATEST`). `slice_by` is the column of the input that brings together what must be seen
-    together. `clustered_by` is a column that follows from the key and has
+    together; without one, a batch is one slice. `clustered_by` is a column that follows from the key and has
     statistics: it limits which files are read to find a key. `partitioned_by` is a date that follows from the key and
     parts the files themselves, where old rows would otherwise be rewritten with new ones again and again. No column
     in `statistics` may be personal.
@@ -118,6 +134,7 @@ class Table:
     columns: tuple[str, ...] = ()  # read of the input; all of them where none is named
     transform: Transform | None = None
     fold: Fold | None = None
+    link: Link | None = None  # of `Kind.DERIVED`
     expectations: tuple[Expectation, ...] = ()
     quarantine: Table | None = None
     sequence: tuple[str, ...] = ()

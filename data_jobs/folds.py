@@ -70,11 +70,16 @@ def additive(keys: Mapping[str, pl.Expr], measures: Mapping[str, pl.Expr], where
         return states.group_by(*keys).agg(pl.col(ROWS, *measures).sum())
 
     def finish(states: pl.DataFrame, _: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-        if (states[ROWS] < 0).any():
-            raise SumBelowNothing(f"{SumBelowNothing.__doc__} The first: {states.filter(pl.col(ROWS) < 0).row(0)}.")
-        return states.filter(pl.col(ROWS) > 0)
+        return present(states)
 
     return Fold(summarise, combine, finish, invertible=True)
+
+
+def present(states: pl.DataFrame) -> pl.DataFrame:
+    """Return the states that input rows are left of. Raises SumBelowNothing."""
+    if (states[ROWS] < 0).any():
+        raise SumBelowNothing(f"{SumBelowNothing.__doc__} The first: {states.filter(pl.col(ROWS) < 0).row(0)}.")
+    return states.filter(pl.col(ROWS) > 0)
 
 
 _Sums = tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]  # what is added, what stands for itself, keys it stands for

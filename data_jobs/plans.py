@@ -28,7 +28,7 @@ class Plan:
     changes: tuple[ChangeFile, ...]
     slices: int
     lookups: Mapping[str, pl.DataFrame]
-    snapshot: tuple[str, ...]  # files of the input as of the last of the changes, for keys that are summed up anew
+    snapshot: pl.DataFrame  # as below, of the input as of the last of the changes; none where only changes are read
     existing: pl.DataFrame  # files of the table itself: uri, partition, lowest and highest of its `clustered_by` column
     expectations: tuple[Expectation, ...] = ()  # beside those that are declared
 
@@ -67,15 +67,33 @@ def read_slice(plan: Plan, table: Table, where: pl.Expr | None) -> pl.DataFrame:
     return read_changes(plan.changes, plan.lake.storage_options, table.columns or None, where)
 
 
-def read_snapshot(plan: Plan, table: Table, keys: pl.Series) -> pl.DataFrame:
-    """Return all input rows with one of these values in the column that slices are made by."""
+def read_snapshot(plan: Plan, table: Table, keys: pl.Series, days: pl.Series | None = None) -> pl.DataFrame:
+    """Return all input rows with one of these values in the column that the series is named after.
+
+    With `days`, only files are read that may hold one of these values of the input's `clustered_by`.
+    """
     assert isinstance(table.source, Table), f"{table.name} follows a table that is not refined"
     columns = list(table.columns) or table.source.schema.names
-    return _rows_among(plan, table.source, plan.snapshot, keys, columns)
+    files = plan.snapshot if days is None else holding(plan.snapshot, days)
+    return _rows_among(plan, table.source, tuple(files["uri"]), keys, columns)
+
+
+def holding(files: pl.DataFrame, days: pl.Series) -> pl.DataFrame:
+    """Return the files that may hold one of some days, which may be far apart; what is not known may hold any."""
+    known = files.filter(pl.col("lowest").is_not_null() & pl.col("highest").is_not_null()).sort("lowest")
+    wanted = pl.DataFrame({"day": days.drop_nulls().unique().sort()})
+    if known.is_empty() or wanted.is_empty():
+        return files if known.is_empty() else files.join(known, on="uri", how="anti")
+    first = known.join_asof(wanted, left_on="lowest", right_on="day", strategy="forward")
+    none = first.filter(~(pl.col("day") <= pl.col("highest")).fill_null(value=False))
+    return files.join(none, on="uri", how="anti")
 
 
 def read_own(plan: Plan, table: Table, keys: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
-    """Return the rows that the table holds of some keys, reading only files that may hold them."""
+    """Return the rows that the table holds of some keys, reading only files that may hold them.
+
+    Of several key columns only the first need be there: then they are all rows with that part of the key.
+    """
     column, files, key = table.clustered_by, plan.existing, list(table.key)
     if table.partitioned_by is not None:
         files = files.filter(pl.col("partition").is_in(keys[table.partitioned_by].unique().implode()))
@@ -83,7 +101,8 @@ def read_own(plan: Plan, table: Table, keys: pl.DataFrame, columns: Sequence[str
         apart = (pl.col("highest") < keys[column].min()) | (pl.col("lowest") > keys[column].max())
         files = files.filter(~apart.fill_null(value=False))
     rows = _rows_among(plan, table, tuple(files["uri"]), keys[key[0]], columns)
-    return rows if len(key) == 1 else rows.join(keys.select(key), on=key, how="semi")
+    told = [name for name in key if name in keys.columns]
+    return rows if len(told) == 1 else rows.join(keys, on=told, how="semi")
 
 
 def scan_table(lake: Lake, table: Table, uris: Sequence[str]) -> pl.LazyFrame:

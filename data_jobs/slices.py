@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from data_jobs.catalogue import find_table
 from data_jobs.changes import AFTER, CHANGE, net_changes
-from data_jobs.declaration import ROW, Kind, Table
+from data_jobs.declaration import ROW, Kind, Link, Table
 from data_jobs.expectations import EXPECTATION, REASON, judge
 from data_jobs.folds import fold
+from data_jobs.links import gather
 from data_jobs.parts import CHANGED, GONE, NEW, Part, write_parts
 from data_jobs.plans import RESULT, Outcome, Plan, in_slice, read_own, read_slice
 
@@ -29,6 +30,8 @@ def refine_slice(plan: Plan, number: int) -> Outcome:
     """Refine one slice of a batch and return the files written."""
     table = find_table(plan.table)
     rows = read_slice(plan, table, in_slice(table, plan.slices, number))
+    if table.link is not None:
+        return _linked(plan, table, table.link, rows)
     work = {Kind.LATEST: _latest, Kind.DERIVED: _derived, Kind.FOLDED: _folded}[table.kind]
     return work(plan, table, rows)
 
@@ -74,6 +77,16 @@ def _derived(plan: Plan, table: Table, changes: pl.DataFrame) -> Outcome:
     earlier = _transform(table, before, plan.lookups).select(places) if before.height else now.select(places).clear()
     gone = earlier.join(now, on=key, how="anti")
     parts, counts = _write(plan, table, now, earlier, gone)
+    return Outcome(tuple(parts), Counter(counts | {"rows_in": changes.height, "judged": made.height}), Counter(caught))
+
+
+def _linked(plan: Plan, table: Table, link: Link, changes: pl.DataFrame) -> Outcome:
+    """Make all rows anew that are about something that changed."""
+    found = gather(plan, table, link, changes)
+    made = _transform(table, found.referring, {**plan.lookups, table.source.name: found.rows})
+    now, _, caught = judge(made, table.expectations)
+    gone = found.held.join(now, on=list(table.key), how="anti")
+    parts, counts = _write(plan, table, now, found.held, gone)
     return Outcome(tuple(parts), Counter(counts | {"rows_in": changes.height, "judged": made.height}), Counter(caught))
 
 

@@ -27,6 +27,14 @@ LINE = pa.struct(
         pa.field("amount_cents", pa.int64()),
     ]
 )
+_TENDER = pa.struct(
+    [
+        pa.field("type", pa.string()),
+        pa.field("amount_cents", pa.int64()),
+        pa.field("card_brand", pa.string()),
+        pa.field("card_last4", pa.string()),
+    ]
+)
 _PAYLOAD = pl.Struct(
     {
         "receipt_id": pl.String,
@@ -43,7 +51,17 @@ _PAYLOAD = pl.Struct(
         "discount_cents": pl.Int64,
         "tax_cents": pl.Int64,
         "total_cents": pl.Int64,
-        "tenders": pl.List(pl.Struct({"card_last4": pl.String})),
+        "operator_id": pl.String,
+        "tenders": pl.List(
+            pl.Struct(
+                {
+                    "tender_type": pl.String,
+                    "amount_cents": pl.Int64,
+                    "card_brand": pl.String,
+                    "card_last4": pl.String,
+                }
+            )
+        ),
         "original_receipt_id": pl.String,
     }
 )
@@ -57,22 +75,17 @@ def _receipts(rows: pl.DataFrame, read: Mapping[str, pl.DataFrame]) -> pl.DataFr
     )
     parsed = pl.concat([envelope, decode(rows["payload"], _PAYLOAD)], how="horizontal")
     stores = read["silver.stores"].select("store_id", "region_id", "time_zone")
-    return (
-        parsed.join(stores, on="store_id", how="left", maintain_order="left")
-        .with_columns(
-            purchased_on=_local_day(stores),
-            item_count=pl.col("lines").list.len().cast(pl.Int32),
-            skus=pl.col("lines").list.eval(pl.element().struct.field("sku")).list.unique(maintain_order=True),
-            card_last4=pl.col("tenders")
-            .list.eval(pl.element().struct.field("card_last4").drop_nulls())
-            .list.unique()
-            .list.sort(),
-            lines_cents=pl.col("lines").list.eval(pl.element().struct.field("amount_cents")).list.sum(),
-            uncategorised=pl.col("lines")
-            .list.eval(pl.element().struct.field("category").fill_null("") == "")
-            .list.any(),
-        )
-        .drop("tenders")
+    return parsed.join(stores, on="store_id", how="left", maintain_order="left").with_columns(
+        purchased_on=_local_day(stores),
+        item_count=pl.col("lines").list.len().cast(pl.Int32),
+        skus=pl.col("lines").list.eval(pl.element().struct.field("sku")).list.unique(maintain_order=True),
+        card_last4=pl.col("tenders")
+        .list.eval(pl.element().struct.field("card_last4").drop_nulls())
+        .list.unique()
+        .list.sort(),
+        tenders=pl.col("tenders").list.eval(pl.element().struct.rename_fields(_TENDER.names)),
+        lines_cents=pl.col("lines").list.eval(pl.element().struct.field("amount_cents")).list.sum(),
+        uncategorised=pl.col("lines").list.eval(pl.element().struct.field("category").fill_null("") == "").list.any(),
     )
 
 
@@ -116,6 +129,8 @@ TABLE = Table(
             pa.field("payload_digest", pa.string()),
             pa.field("received_at", pa.timestamp("us", "UTC")),
             pa.field("sequence", pa.int64()),
+            pa.field("operator_id", pa.string()),  # who stood at the till
+            pa.field("tenders", pa.list_(_TENDER)),  # how it was paid, in the order of the receipt
         ]
     ),
     input=RECEIPTS,

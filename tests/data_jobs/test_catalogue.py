@@ -11,7 +11,18 @@ from data_jobs.catalogue import TABLES, find_table, in_order, made_from
 from data_jobs.declaration import Kind, Personal
 from receipts.errors import InvalidInput
 
-PERSONAL = {"customer_id", "document", "payload", "card_last4", "record_key", "receipt_id"}
+PERSONAL = {"customer_id", "document", "payload", "card_last4", "record_key", "receipt_id", "subject_id"}
+PERSONAL |= {
+    "first_name",
+    "last_name",
+    "name_norm",
+    "email",
+    "email_norm",
+    "phone",
+    "phone_norm",
+    "street",
+    "postal_code",
+}
 
 
 def test_the_catalogue_equals_the_folder() -> None:
@@ -51,9 +62,10 @@ def test_a_declaration_holds_together(table) -> None:
     )
     assert not PERSONAL & set(table.statistics), "the log outlives the rows"
     assert (table.transform is not None) == (table.kind in (Kind.LATEST, Kind.DERIVED))
+    assert table.link is None or (table.kind is Kind.DERIVED and len(table.key) == 2 and table.partitioned_by)
     assert (table.fold is not None) == (table.kind is Kind.FOLDED)
     if table.kind is not Kind.FILLED:
-        assert {table.slice_by, *table.columns} <= set(table.source.schema.names)
+        assert {table.slice_by, *table.columns} - {""} <= set(table.source.schema.names)
     assert (table.personal is Personal.NONE) == (not PERSONAL & columns), "the class follows from the columns"
     if table.retention is not None:
         assert table.retention.column in table.statistics, "whole files expire by what the log says of them"
