@@ -10,6 +10,7 @@ from datetime import datetime
 
 import polars as pl
 from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 
 from data_jobs.changes import PARTITION, ChangeRange, HistoryGone, committed_at, find_changes, list_files
 from data_jobs.commits import Lineage, commit_files, commit_merge, cursor_of
@@ -20,6 +21,7 @@ from data_jobs.parts import NEW, Part, remove_parts
 from data_jobs.plans import Outcome, Plan
 from data_jobs.upkeep.evolution import open_evolved
 from data_jobs.upkeep.expiry import EXPIRED, part_expiries, still_kept
+from receipts.errors import ReceiptsError
 from receipts.lake import Lake
 
 _BATCH_BYTES = 64 * 1024 * 1024  # of compressed input: what bounds a batch's memory
@@ -27,6 +29,10 @@ _FOLD_BYTES = 4 * _BATCH_BYTES  # a fold reads few columns, and what it costs is
 _SLICE_BYTES = 2 * 1024 * 1024  # below it a second task costs more than it saves
 
 Run = Callable[[Plan], Outcome]  # how slices are executed: `ray_work.run_slices`
+
+
+class Overtaken(ReceiptsError):
+    """Another process changed the table while a batch of it was under way: nothing came in twice, start it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,8 @@ class _Sinks:
 def refine(lake: Lake, table: Table, run: Run, parallelism: int, head: int | None = None) -> Batch | None:
     """Commit the next micro-batch of a table, up to `head` of its driving input; none when there is nothing new.
 
-    A batch that was committed to one of two sinks only is finished first, with the same range.
+    A batch that was committed to one of two sinks only is finished first, with the same range. Raises Overtaken
+    where a rival changed a sink since it was opened; the files that were written for it wait for the vacuum.
     """
     started = time.monotonic()
     source = table.source.name
@@ -88,7 +95,10 @@ def refine(lake: Lake, table: Table, run: Run, parallelism: int, head: int | Non
     lineage = _lineage(lake, table, changes, outcome, lookups, started)
     failure = find_failure(table.expectations, outcome.caught)
     if failure is None:
-        _commit(lake, table, sinks, outcome, lineage)
+        try:
+            _commit(lake, table, sinks, outcome, lineage)
+        except CommitFailedError as error:
+            raise Overtaken(f"{Overtaken.__doc__} It was {table.name}.") from error
     else:
         _discard(lake, table, outcome)
         record_failure(lake, table.name, failure, lineage)
@@ -122,16 +132,16 @@ def _plan(
     parallelism: int,
     lookups: Mapping[str, DeltaTable],
 ) -> Plan:
-    anew = table.fold is not None and not table.fold.invertible
+    looks_back = table.link is not None or (table.fold is not None and not table.fold.invertible)
     return Plan(
         table=table.name,
         lake=lake,
         changes=changes.files,
-        slices=max(1, min(parallelism, changes.size_bytes // _SLICE_BYTES)),
+        slices=max(1, min(parallelism, changes.size_bytes // _SLICE_BYTES)) if table.slice_by else 1,
         lookups={name: _whole(lookup) for name, lookup in lookups.items()},
         # As of the last of the changes, not as of now: what comes after it is in the next batch.
-        snapshot=tuple(lake.open(table.source.name, changes.upto).file_uris()) if anew else (),
-        existing=_existing(lake, table, handle),
+        snapshot=_snapshot(lake, table, changes.upto) if looks_back else pl.DataFrame({"uri": ()}),
+        existing=_files(lake, table, handle),
         expectations=still_kept(table, handle),
     )
 
@@ -142,7 +152,12 @@ def _whole(handle: DeltaTable) -> pl.DataFrame:
     return rows
 
 
-def _existing(lake: Lake, table: Table, handle: DeltaTable) -> pl.DataFrame:
+def _snapshot(lake: Lake, table: Table, version: int) -> pl.DataFrame:
+    assert isinstance(table.source, Table), f"{table.name} looks back at a table that is not refined"
+    return _files(lake, table.source, lake.open(table.source.name, version))
+
+
+def _files(lake: Lake, table: Table, handle: DeltaTable) -> pl.DataFrame:
     """Return the files of a table: uri, partition, lowest and highest of its `clustered_by` column."""
     files = list_files(handle)
     found = {"partition": f"{PARTITION}{table.partitioned_by}"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,8 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import DeltaTable
+from deltalake import CommitProperties, DeltaTable
+from deltalake.exceptions import CommitFailedError
 from deltalake.fs import DeltaStorageHandler
 
 from configs.settings import Settings
@@ -60,19 +62,24 @@ class Lake:
     def ensure(self, table: LakeTable) -> DeltaTable:
         """Open a table, creating it with its change data feed on if it is not there."""
         if not self.exists(table.name):
-            DeltaTable.create(
-                self.uri(table.name),
-                table.schema,
-                mode="ignore",
-                partition_by=list(table.partitions),
-                configuration={
-                    **_BASE_CONFIGURATION,
-                    "delta.dataSkippingStatsColumns": ",".join(table.statistics),
-                    **table.configuration,
-                },
-                storage_options=dict(self.storage_options),
-            )
+            with contextlib.suppress(CommitFailedError):  # another process creates it at this moment, and as well
+                self._create(table)
         return self.open(table.name)
+
+    def _create(self, table: LakeTable) -> None:
+        DeltaTable.create(
+            self.uri(table.name),
+            table.schema,
+            mode="ignore",
+            partition_by=list(table.partitions),
+            configuration={
+                **_BASE_CONFIGURATION,
+                "delta.dataSkippingStatsColumns": ",".join(table.statistics),
+                **table.configuration,
+            },
+            commit_properties=CommitProperties(max_commit_retries=0),  # or a slower process creates it over again
+            storage_options=dict(self.storage_options),
+        )
 
     def read_commit(self, name: str, version: int) -> list[dict[str, Any]] | None:
         """Return the actions of one commit as the log holds them, or none when its log file is not there."""

@@ -1,4 +1,6 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pyarrow as pa
 import pytest
@@ -65,6 +67,17 @@ def test_creating_a_table_again_keeps_its_rows(lake):
     append(lake, {"person_id": [1], "email": ["a@example.com"]})
     assert lake.ensure(TABLE).version() == 1
     assert lake.open(TABLE.name, version=0).to_pyarrow_table().num_rows == 0
+
+
+def test_processes_that_create_a_table_at_once_all_get_the_same(tmp_path):
+    def ensure(root):
+        together.wait(timeout=60)
+        return Lake(root).ensure(TABLE).version()
+
+    for turn in range(20):
+        together = Barrier(8)
+        with ThreadPoolExecutor(8) as processes:
+            assert set(processes.map(ensure, [str(tmp_path / f"lake{turn}")] * 8)) == {0}
 
 
 def test_a_commit_remembers_its_application_transaction(lake):
