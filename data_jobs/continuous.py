@@ -86,6 +86,7 @@ def _embed(settings: Settings, stop: Event) -> None:
     A vector takes milliseconds to find its place in the index: thousands of them must not hold receipts up.
     """
     _sync(settings, [EMBEDDINGS])
-    for batch in embed_products(lake_of(settings), settings.pipeline.parallelism, stop.is_set):
+    pipeline = settings.pipeline
+    for batch in embed_products(lake_of(settings), pipeline.parallelism, stop.is_set, pipeline.niceness):
         _LOG.info("%s", batch)
         _sync(settings, [EMBEDDINGS])

@@ -1,4 +1,4 @@
-"""Embeddings beside the rounds: one thread, begun when products changed, begun again when it failed."""
+"""Embeddings beside the rounds: one thread, begun when products changed, again only after a rest."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 
 _LOG = logging.getLogger(__name__)
+_REST_S = 120.0  # starting a pool and its models takes more than embedding the few products of a round
 _RETRY_S = 300.0
 
 
@@ -18,9 +19,10 @@ class EmbeddingFailed(Exception):
 class Embedding:
     """The work of a thread of its own; everything here is called by the thread that refines."""
 
-    def __init__(self, embed: Callable[[], None], thread: ThreadPoolExecutor) -> None:
+    def __init__(self, embed: Callable[[], None], thread: ThreadPoolExecutor, rest_s: float = _REST_S) -> None:
         self._embed = embed
         self._thread = thread
+        self._rest_s = rest_s
         self._running: Future[None] | None = None
         self._wanted = True  # what a process before this one left undone
         self._not_before = 0.0
@@ -39,6 +41,7 @@ class Embedding:
         """Take note of what has ended, and begin what is wanted."""
         if self._running is not None and self._running.done():
             error, self._running = self._running.exception(), None
+            self._not_before = monotonic() + self._rest_s
             if error is not None:
                 _LOG.warning("Products could not be embedded, and will be tried again: %s", error)
                 self._failures += 1

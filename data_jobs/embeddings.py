@@ -16,6 +16,7 @@ from data_jobs.changes import AFTER, CHANGE, ChangeRange, find_changes, net_chan
 from data_jobs.commits import Lineage, commit_files, commit_merge, cursor_of
 from data_jobs.parts import write_part
 from data_jobs.plans import RESULT, Outcome
+from data_jobs.priority import stand_back
 from data_jobs.ray_work import quiet_context
 from data_jobs.refinement import never
 from data_jobs.tables import gold_product_embeddings, silver_products
@@ -34,7 +35,9 @@ _CPUS_PER_ACTOR = 0.5  # as the refinement's tasks: a small node's replicas clai
 class Encode:
     """The actor: holds the model, writes vectors to files."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, niceness: int) -> None:
+        if niceness:
+            stand_back(niceness, alone=True)  # or it takes as much as the replicas of its node together
         self._lake = lake
         self._embedder = Embedder()
 
@@ -49,7 +52,7 @@ class Encode:
         return pa.table({"result": [Outcome((part,)).to_json()]}, schema=RESULT)
 
 
-def embed_products(lake: Lake, actors: int, stop: Callable[[], bool] = never) -> Iterator[Batch]:
+def embed_products(lake: Lake, actors: int, stop: Callable[[], bool] = never, niceness: int = 0) -> Iterator[Batch]:
     """Embed every text of a product that has no vector yet, yielding after every commit.
 
     The cursor moves with the last commit; until then a re-run finds by their digests what is done already.
@@ -62,7 +65,7 @@ def embed_products(lake: Lake, actors: int, stop: Callable[[], bool] = never) ->
     changes = find_changes(lake, _SOURCE.name, after, lake.open(_SOURCE.name).version(), _BATCH_BYTES)
     if not changes.files:
         return
-    for outcome in _encoded(lake, _missing(lake, handle, changes), actors):
+    for outcome in _encoded(lake, _missing(lake, handle, changes), actors, niceness):
         if stop():
             return
         yield _commit(lake, outcome, changes, finished=False, started=started)
@@ -79,7 +82,7 @@ def _missing(lake: Lake, handle: DeltaTable, changes: ChangeRange) -> pl.DataFra
     return now.unique("text_digest").join(held, on="text_digest", how="anti").select("text_digest", *_TEXTS)
 
 
-def _encoded(lake: Lake, missing: pl.DataFrame, actors: int) -> Iterator[Outcome]:
+def _encoded(lake: Lake, missing: pl.DataFrame, actors: int, niceness: int) -> Iterator[Outcome]:
     """Yield what the pool wrote, in chunks worth a commit."""
     if missing.is_empty():
         return
@@ -89,7 +92,7 @@ def _encoded(lake: Lake, missing: pl.DataFrame, actors: int) -> Iterator[Outcome
     pool = ray.data.ActorPoolStrategy(size=max(1, min(gpus or actors, len(blocks))))
     encoded = ray.data.from_arrow(blocks).map_batches(
         Encode,
-        fn_constructor_args=(lake,),
+        fn_constructor_args=(lake, niceness),
         batch_format="pyarrow",
         batch_size=None,
         compute=pool,

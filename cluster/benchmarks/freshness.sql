@@ -14,6 +14,11 @@ WHERE p.customer_id = ANY (%(customer_ids)s);
 -- Receipts that no sync has confirmed yet.
 SELECT count(*) FROM retail.receipts WHERE refined_at IS NULL;
 
+-- name: count_unembedded
+-- Products without a vector.
+SELECT count(*) FROM retail.products p
+WHERE NOT EXISTS (SELECT FROM retail.product_embeddings e WHERE e.text_digest = p.text_digest);
+
 -- name: find_now
 -- The server's clock, by which receipts are stamped.
 SELECT clock_timestamp();

@@ -120,11 +120,12 @@ def _run_continuously(settings: Settings, place: str | PrivateNode) -> None:
     import logging
 
     from data_jobs.continuous import run_continuously
+    from data_jobs.priority import stand_back
     from data_jobs.ray_work import joined
 
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     stop = Event()
-    os.nice(settings.pipeline.niceness)
+    stand_back(settings.pipeline.niceness)
     with joined(place):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())  # after joining: Ray sets handlers that exit at once

@@ -25,7 +25,7 @@ def test_what_a_process_before_left_undone_is_embedded_first_and_then_what_is_wa
     thread: ThreadPoolExecutor,
 ) -> None:
     runs: list[int] = []
-    embedding = Embedding(lambda: runs.append(1), thread)
+    embedding = Embedding(lambda: runs.append(1), thread, rest_s=0)
     embedding.turn()
     _end(embedding, thread)
     assert (len(runs), embedding.is_running) == (1, False)
@@ -45,7 +45,7 @@ def test_products_that_change_meanwhile_are_looked_at_afterwards(thread: ThreadP
         runs.append(1)
         assert go_on.wait(60)
 
-    embedding = Embedding(embed, thread)
+    embedding = Embedding(embed, thread, rest_s=0)
     embedding.turn()
     embedding.want()
     embedding.turn()
@@ -53,6 +53,21 @@ def test_products_that_change_meanwhile_are_looked_at_afterwards(thread: ThreadP
     _end(embedding, thread)
     _end(embedding, thread)
     assert len(runs) == 2
+
+
+def test_what_is_wanted_right_after_a_run_waits_for_more_to_come(thread: ThreadPoolExecutor) -> None:
+    runs = list[int]()
+    embedding = Embedding(lambda: runs.append(1), thread, rest_s=3_600)
+    embedding.turn()
+    _end(embedding, thread)
+    embedding.want()
+    _end(embedding, thread)
+    assert (len(runs), embedding.is_running) == (1, False)
+    steps = embedding.run_once()  # a night does not wait
+    assert next(steps) is None
+    embedding.turn()
+    _end(embedding, thread)
+    assert (len(runs), list(steps)) == (2, [])
 
 
 def _failing() -> None:
