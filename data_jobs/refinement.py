@@ -35,18 +35,20 @@ def never() -> bool:
 def refine_all(refinery: Refinery, stop: Callable[[], bool] = never) -> Iterator[Batch]:
     """Refine until nothing is new, yielding after every commit; `stop` is asked between commits.
 
-    A table whose batch must not be committed is yielded with the error and holds up none of the others.
+    A backlog of many batches is finished table by table: a fold costs the keys it meets in a batch, and those of
+    several batches of its input are met together. A table whose batch must not be committed is yielded with the error
+    and holds up none of the others.
     """
     progress = True
     while progress and not stop():
         progress = False
-        for batch in refine_round(refinery, stop):
+        for batch in refine_round(refinery, stop, whole=True):
             progress = progress or batch.error is None
             yield batch
 
 
-def refine_round(refinery: Refinery, stop: Callable[[], bool] = never) -> Iterator[Batch]:
-    """Refine one micro-batch of every table that has something new.
+def refine_round(refinery: Refinery, stop: Callable[[], bool] = never, *, whole: bool = False) -> Iterator[Batch]:
+    """Refine one micro-batch of every table that has something new, or as many as there are for the `whole` of it.
 
     What a killed run left half-committed comes first, before any lookup table moves on: the rest of that batch
     must be judged by the same lookups.
@@ -54,13 +56,14 @@ def refine_round(refinery: Refinery, stop: Callable[[], bool] = never) -> Iterat
     lake = refinery.lake
     half = [table for table in refinery.tables if is_half_committed(lake, table)]
     heads = _heads(refinery)
-    for table in (*half, *refinery.tables):
-        if stop():
-            return
-        with recording_failures(lake, table.name):
-            batch = refine(lake, table, refinery.run, refinery.parallelism, heads.get(table.source.name))
-        if batch is not None:
-            yield batch
+    for table, more in (*((table, False) for table in half), *((table, whole) for table in refinery.tables)):
+        while not stop():
+            with recording_failures(lake, table.name):
+                batch = refine(lake, table, refinery.run, refinery.parallelism, heads.get(table.source.name))
+            if batch is not None:
+                yield batch
+            if batch is None or batch.error is not None or not more:
+                break
 
 
 def _heads(refinery: Refinery) -> dict[str, int]:

@@ -17,13 +17,15 @@ from receipts.lake import Lake, LakeTable
 
 _START, _END = date(2025, 1, 1), date(2026, 9, 30)
 _RECEIVED_AT = datetime(2026, 10, 1, tzinfo=UTC)
+_CUSTOMERS, _RECEIPTS_EACH = 10_000, 63  # at least so many customers, with a year of shopping each
 _REPEATED, _WRONG = 50, 100  # every so many receipts one comes again, or does not add up
 FILE_CHUNKS = 5  # of 4,000 receipts: a file of the drainer after an hour without it
 
 
 def history_plan(receipts: int) -> Plan:
-    """Return the plan of a history with ten thousand customers: of five million lines they make a year of shopping."""
-    return make_plan(receipts=receipts, seed=11, start=_START, end=_END, stores=400, customers=10_000)
+    """Return the plan of a history with ten thousand customers, more where there are more than five million lines."""
+    customers = max(_CUSTOMERS, receipts // _RECEIPTS_EACH)
+    return make_plan(receipts=receipts, seed=11, start=_START, end=_END, stores=400, customers=customers)
 
 
 def land_stores(lake: Lake, plan: Plan) -> None:
