@@ -7,7 +7,7 @@ each time, so an import that was killed goes on with the record after the last o
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -99,6 +99,15 @@ def content_digest(path: Path) -> bytes:
     return digest.digest()
 
 
+def judge(found: Found, places: Mapping[int, StorePlace], origin: Origin, max_bytes: int) -> Incoming:
+    """Return the record that something found becomes, or the refusal of it; a refused payload is cut at `max_bytes`."""
+    payload = found.payload.encode()
+    if found.problem:
+        return refuse(refusals.beginning(payload, max_bytes), found.problem, origin)
+    parsed = parse(payload, origin, max_bytes)
+    return place(parsed, places, origin) if isinstance(parsed, Parsed) else parsed
+
+
 class _Import:
     """The work on one file over one connection."""
 
@@ -126,7 +135,7 @@ class _Import:
         await self.load_stores()
         origin = Origin(bronze.RECEIPTS.name, f"import:{self._digest.hex()[:12]}", datetime.now(UTC))
         meant = [found for found in chunk if not found.skipped]
-        judged = self._numbering.number(self._judge(found, origin) for found in meant)
+        judged = self._numbering.number(judge(found, self._places, origin, self._max_bytes) for found in meant)
         written, records = await self._record(judged, origin) if judged else (_NOTHING, [])
         reasons = iter(record.bronze.refusal for record in records)
         notes = [
@@ -139,13 +148,6 @@ class _Import:
         if not dry_run:
             await self._note(tally, report.records, [(n, found, why) for n, found, why in notes if why])
         return report.after(tally, ((bool(found.skipped), why) for _, found, why in notes if why))
-
-    def _judge(self, found: Found, origin: Origin) -> Incoming:
-        payload = found.payload.encode()
-        if found.problem:
-            return refuse(refusals.beginning(payload, self._max_bytes), found.problem, origin)
-        parsed = parse(payload, origin, self._max_bytes)
-        return place(parsed, self._places, origin) if isinstance(parsed, Parsed) else parsed
 
     async def _record(self, records: Sequence[Incoming], origin: Origin) -> tuple[Written, list[Incoming]]:
         """Write records; when Postgres refuses what one of them holds, write halves, down to the one it refuses."""

@@ -38,7 +38,7 @@ def read_transactions() -> pl.LazyFrame:
         "discount_cents": pl.col("retail_disc") + pl.col("coupon_match_disc"),
         "coupon_cents": pl.col("coupon_disc"),
     }
-    return pl.scan_parquet(_folder() / "transactions.parquet").select(
+    return pl.scan_parquet(data_folder() / "transactions.parquet").select(
         "basket_id",
         "product_id",
         "quantity",
@@ -54,7 +54,7 @@ def read_products(sold: pl.Series) -> pl.DataFrame:
 
     A description is what a till prints: the type in its abbreviations, then the package size.
     """
-    table = pl.read_parquet(_folder() / "products.parquet")
+    table = pl.read_parquet(data_folder() / "products.parquet")
     joined = pl.DataFrame({"product_id": sold.unique().sort()}).join(table, on="product_id", how="left")
     kind = pl.coalesce("product_type", "product_category", pl.col("department").replace("", None))
     unknown = pl.concat_str(pl.lit("UNKNOWN ITEM "), "product_id")
@@ -72,7 +72,10 @@ def read_products(sold: pl.Series) -> pl.DataFrame:
 def price_lines(lines: pl.DataFrame) -> pl.DataFrame:
     """Return lines with `quantity` as sold, its `unit`, and the shelf price of one unit."""
     volume = pl.col("petrol") & (pl.col("quantity") > _VOLUME_ABOVE)
-    quantity = pl.when(volume).then(pl.col("quantity") / 1_000).otherwise(pl.col("quantity").cast(pl.Float64))
+    gallons = (pl.col("quantity") / 1_000).round(
+        3
+    )  # polars multiplies by 0.001, and 0.009 becomes 0.009000000000000001
+    quantity = pl.when(volume).then(gallons).otherwise(pl.col("quantity").cast(pl.Float64))
     shelf_cents = pl.col("amount_cents") + pl.col("discount_cents")
     return lines.with_columns(
         quantity=quantity, unit=pl.when(volume).then(pl.lit("gal")).otherwise(pl.lit("ea"))
@@ -118,7 +121,7 @@ def _tidy(text: pl.Expr) -> pl.Expr:
     return text.str.replace_all(r"\s+", " ").str.strip_chars()
 
 
-def _folder() -> Path:
+def data_folder() -> Path:
     """Return where the package keeps its parquet files, without importing it."""
     spec = find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:

@@ -99,6 +99,7 @@ def test_petrol_is_sold_by_the_gallon_at_a_price_per_gallon(receipts):
     assert petrol
     assert all("GASOLINE" in line.description and line.quantity < 100 for line in petrol)
     assert all(100 <= line.unit_price_cents <= 500 for line in petrol)
+    assert all(len(str(line.quantity).partition(".")[2]) <= 3 for line in petrol)
 
 
 def test_a_unit_price_times_its_quantity_is_the_shelf_price(receipts):
