@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,7 +11,6 @@ from urllib.parse import unquote
 import polars as pl
 import pyarrow as pa
 from deltalake import DeltaTable
-from deltalake.fs import DeltaStorageHandler
 
 from receipts.errors import ReceiptsError
 from receipts.lake import Lake
@@ -66,7 +64,7 @@ def find_changes(lake: Lake, name: str, after: int, head: int, most_bytes: int) 
     files: list[ChangeFile] = []
     upto, size = after, 0
     for version in range(after + 1, head + 1):
-        actions = _commit(lake, name, version)
+        actions = lake.read_commit(name, version)
         if actions is None and after == NEVER:
             return find_snapshot(lake, name, head)
         if actions is None:
@@ -92,7 +90,7 @@ def find_snapshot(lake: Lake, name: str, version: int) -> ChangeRange:
 
 def committed_at(lake: Lake, name: str, version: int) -> datetime:
     """Return when a version was committed. Raises HistoryGone when its log is gone."""
-    for action in _commit(lake, name, version) or ():
+    for action in lake.read_commit(name, version) or ():
         if "commitInfo" in action:
             return datetime.fromtimestamp(action["commitInfo"]["timestamp"] / 1000, UTC)
     raise HistoryGone(f"{name} has lost the log of version {version}.")
@@ -146,16 +144,6 @@ def list_files(table: DeltaTable) -> pl.DataFrame:
     files = pl.from_arrow(pa.table(table.get_add_actions(flatten=True)))
     assert isinstance(files, pl.DataFrame)
     return files
-
-
-def _commit(lake: Lake, name: str, version: int) -> list[dict[str, Any]] | None:
-    """Return the actions of one commit, or none when its log file has been cleaned up."""
-    store = DeltaStorageHandler(lake.uri(name), dict(lake.storage_options))
-    try:
-        with store.open_input_file(f"_delta_log/{version:020d}.json") as file:
-            return [json.loads(line) for line in file.read().splitlines()]
-    except FileNotFoundError:
-        return None
 
 
 def _changed_files(root: str, version: int, actions: Sequence[dict[str, Any]]) -> Iterator[ChangeFile]:

@@ -8,6 +8,7 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.database",
+    "tests.fixtures.object_store",
     "tests.fixtures.ray",
     "tests.fixtures.searching",
     "tests.fixtures.serving",

@@ -19,6 +19,8 @@ from ingest.bronze_writing import (
 )
 from receipts.bronze import RECEIPTS
 from receipts.lake import Lake
+from tests.fixtures.object_store import ObjectStore
+from tests.fixtures.ports import free_ports
 
 _AT = datetime(2026, 11, 17, 12, 30, 1, 250, tzinfo=UTC)
 
@@ -138,3 +140,21 @@ def test_a_writer_stopped_between_file_and_commit_leaves_no_row(lake: Lake):
     assert list(Path(lake.uri(RECEIPTS.name)).glob("*.parquet"))  # an orphan, harmless
     assert _append(lake, 2) == 1
     assert _keys(lake) == ["r2"]
+
+
+def test_writers_in_an_object_store_exclude_each_other_too(object_store: ObjectStore):
+    lake = object_store.make_lake()
+    assert _append(lake, 1) == 1
+    one, other = open_for_append(lake, RECEIPTS), open_for_append(lake, RECEIPTS)
+    assert commit_rows(one, [_row(2)], ()) == 2
+    with pytest.raises(Overtaken):
+        commit_rows(other, [_row(3)], ())
+    assert _append(lake, 3) == 3
+    assert _keys(lake) == ["r1", "r2", "r3"]
+    assert _added(lake, 1, 3) == {2: ["r2"], 3: ["r3"]}
+
+
+def test_an_object_store_that_is_away_is_bronze_that_cannot_be_written(object_store: ObjectStore):
+    nobody = ObjectStore(*free_ports(1))
+    with pytest.raises(BronzeUnavailable, match="cannot be read or written"):
+        open_for_append(Lake(object_store.make_lake().root, nobody.options), RECEIPTS)
