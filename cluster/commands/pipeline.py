@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import tempfile
 from collections import Counter
@@ -12,13 +11,14 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from threading import Event
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cluster.commands.continuing import begin_anew, run_until_told
 from cluster.commands.events import events
 from cluster.commands.graph import graph
+from cluster.commands.progress import show_batches, show_steps
 from configs.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from data_jobs.sync import Synced
     from data_jobs.sync_verification import Compared
 
-Step = TypeVar("Step")
 _POSITIONS = {"after", "upto", "version"}  # no sense in adding these up
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 
@@ -44,17 +43,20 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    continuous: Annotated[bool, typer.Option("--continuous", help="Go on until SIGTERM.")] = False,
+    continuous: Annotated[
+        bool, typer.Option("--continuous", help="Go on until SIGTERM, in a new process once a day or on SIGUSR1.")
+    ] = False,
     table: Annotated[str, typer.Option(help="Refine this table and what it is made from, without sync.")] = "",
     as_json: Json = False,
 ) -> None:
     """Refine what is new, sync it to Postgres and embed new products."""
-    settings = load_settings()
+    settings, environment = load_settings(), dict(os.environ)
     with _place(settings) as place:
-        if continuous:
-            _run_continuously(settings, place)
-        else:
+        recycle = continuous and run_until_told(settings, place)
+        if not continuous:
             _run_once(settings, place, table, as_json)
+    if recycle:
+        begin_anew(environment)
 
 
 def embed(as_json: Json = False) -> None:
@@ -65,7 +67,7 @@ def embed(as_json: Json = False) -> None:
         from data_jobs.writer_lock import sole_writer
 
         with sole_writer(settings), joined(place):
-            batches = _show(_embedding(settings), as_json)
+            batches = show_steps(_embedding(settings), quiet=as_json)
             synced = _sync_all(settings, as_json)
     _report(as_json, batches=batches, synced=synced)
 
@@ -116,22 +118,6 @@ def _place(settings: Settings) -> Generator[str | PrivateNode]:
             yield PrivateNode(cpus, settings.ray.object_store_bytes, str(Path(folder)))
 
 
-def _run_continuously(settings: Settings, place: str | PrivateNode) -> None:
-    import logging
-
-    from data_jobs.continuous import run_continuously
-    from data_jobs.priority import stand_back
-    from data_jobs.ray_work import joined
-
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    stop = Event()
-    stand_back(settings.pipeline.niceness)
-    with joined(place):
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())  # after joining: Ray sets handlers that exit at once
-        run_continuously(settings, stop)
-
-
 def _run_once(settings: Settings, place: str | PrivateNode, table: str, as_json: bool) -> None:
     from data_jobs.catalogue import find_table
     from data_jobs.events.telling import tell
@@ -145,13 +131,13 @@ def _run_once(settings: Settings, place: str | PrivateNode, table: str, as_json:
     synced: list[Synced] = []
     with sole_writer(settings), joined(place):
         refinery = Refinery(lake_of(settings), run_slices, settings.pipeline.parallelism, wanted)
-        batches = _show(refine_all(refinery), as_json)
+        batches = show_batches(refine_all(refinery), refinery.lake, quiet=as_json)
         failed = [batch for batch in batches if batch.error is not None]
         if wanted is None:
             synced = _sync_all(
                 settings, as_json
             )  # receipts serve in their refined form before embedding takes its time
-            batches += _show(_embedding(settings), as_json)
+            batches += show_steps(_embedding(settings), quiet=as_json)
             synced += _sync_all(settings, as_json)
         tell(settings)
     _report(as_json, batches=batches, synced=synced)
@@ -172,7 +158,7 @@ def _sync_all(settings: Settings, as_json: bool) -> list[Synced]:
     from receipts.lake import lake_of
 
     with connect(settings, DatabaseRole.PIPELINE) as connection:
-        return _show(sync(lake_of(settings), connection), as_json)
+        return show_steps(sync(lake_of(settings), connection), quiet=as_json)
 
 
 def _compare_all(settings: Settings) -> list[Compared]:
@@ -183,19 +169,6 @@ def _compare_all(settings: Settings) -> list[Compared]:
 
     with connect(settings, DatabaseRole.PIPELINE) as connection:
         return [compare(lake_of(settings), connection, table) for table in SERVED]
-
-
-def _show(steps: Iterable[Step], as_json: bool) -> list[Step]:
-    """Do the steps with a moving line on stderr, and leave a line for each that is done."""
-    from rich.console import Console
-
-    console = Console(stderr=True, quiet=as_json, highlight=False)
-    done: list[Step] = []
-    with console.status("Looking for what is new"):
-        for step in steps:
-            done.append(step)
-            console.print(str(step), soft_wrap=True)
-    return done
 
 
 def _report(as_json: bool, **results: list[Batch] | list[Synced] | list[Compared]) -> None:

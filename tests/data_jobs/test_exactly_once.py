@@ -1,6 +1,7 @@
 """A pipeline run is killed where it stands, again and again: nothing is lost, nothing doubled, to the cent."""
 
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -137,24 +138,36 @@ def test_a_second_runner_is_refused_with_a_sentence(platform: Settings) -> None:
     assert refused.stderr.strip().splitlines()[-1].startswith("receipts: Another process is refining this lake")
 
 
-def test_a_continuous_run_follows_bronze_into_postgres_and_ends_gracefully(
+def test_a_continuous_run_follows_bronze_begins_anew_when_asked_and_ends_gracefully(
     platform: Settings, owner: psycopg.Connection[Any]
 ) -> None:
     lake = lake_of(platform)
+    pipeline = platform.pipeline.model_copy(update={"niceness": 0})  # what runs beside the tests may take minutes
+    platform = platform.model_copy(update={"pipeline": pipeline})
     land(lake, bronze.RECEIPTS, receipts(0))
     expected = {receipt.receipt_id: receipt for receipt in receipts(0)}
     query = "SELECT count(*) FROM retail.receipts WHERE refined_at IS NOT NULL"
     with start(platform, "--continuous") as process:
         try:
             wait_for_count(owner, query, len(expected))
+            wait_for_count(owner, "SELECT count(*) FROM retail.product_embeddings", 2)
+            process.send_signal(signal.SIGUSR1)
+            wait_for_word(platform, "A new process takes the place")
             land(lake, bronze.RECEIPTS, receipts(1), RECEIVED_AT + timedelta(hours=1))
             expected |= {receipt.receipt_id: receipt for receipt in receipts(1)}
             wait_for_count(owner, query, len(expected))
-            wait_for_count(owner, "SELECT count(*) FROM retail.product_embeddings", 2)
         finally:
             process.terminate()
         assert process.wait(timeout=120) == 0
     check_totals(platform, owner, expected, bad=0)
+
+
+def wait_for_word(settings: Settings, word: str) -> None:
+    """Return when a run has said something."""
+    deadline = time.monotonic() + 240
+    while word not in (said := Path(settings.state_dir, "pipeline.log").read_text()):
+        assert time.monotonic() < deadline, f"not said in four minutes:\n{said}"
+        time.sleep(0.05)  # polls with a deadline
 
 
 def wait_for_count(owner: psycopg.Connection[Any], query: str, wanted: int) -> None:
