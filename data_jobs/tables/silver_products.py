@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import polars as pl
 import pyarrow as pa
@@ -19,11 +20,19 @@ def _products(lines: pl.DataFrame, _: Mapping[str, pl.DataFrame]) -> pl.DataFram
     """Return one row per SKU among the lines: its last sale by business date, whatever order receipts came in."""
     last = lines.sort("receipt_id", "line_number").unique("sku", keep="last", maintain_order=True)
     texts = last.select(_TEXTS).unique()
-    found = texts.with_columns(
-        search_text=pl.Series([search_text(*row) for row in texts.iter_rows()], dtype=pl.String),
-        text_digest=pl.Series([product_digest(*row) for row in texts.iter_rows()], dtype=pl.String),
+    made = pl.DataFrame(
+        [_made_of(*row) for row in texts.iter_rows()],
+        schema={"search_text": pl.String, "text_digest": pl.String},
+        orient="row",
     )
+    found = pl.concat([texts, made], how="horizontal")
     return last.join(found, on=list(_TEXTS), how="left").rename({"receipt_id": "last_receipt_id"})
+
+
+@lru_cache(maxsize=100_000)  # texts of a large retailer, some 50 MB: batch after batch sells the same things
+def _made_of(description: str, department: str, category: str) -> tuple[str, str]:
+    texts = (description, department, category)
+    return search_text(*texts), product_digest(*texts)
 
 
 TABLE = Table(
