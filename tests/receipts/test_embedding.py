@@ -7,8 +7,9 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
-from receipts.embedding import DIMENSION, Embedder, product_digest
+from receipts.embedding import DIMENSION, Embedder, product_digest, usable_device
 
 SHELF = [
     ("Roquefort Societe Wedge", "DELI", "CHEESES"),
@@ -52,6 +53,22 @@ def test_fancy_cheese_finds_both_fine_cheeses_first(embedder, shelf):
 
 def test_a_till_abbreviation_embeds_as_the_word_it_stands_for(embedder):
     assert np.allclose(embedder.embed_query("CHIX"), embedder.embed_query("chicken"), atol=1e-5)
+
+
+def test_half_precision_as_on_a_gpu_gives_the_same_vectors_as_far_as_they_are_stored(embedder, shelf):
+    half = Embedder(threads=1, half=True).embed_products(SHELF)
+    assert half.dtype == np.float32
+    assert np.allclose(np.linalg.norm(half, axis=1), 1, atol=1e-6)
+    assert np.abs(half - shelf).max() < 1e-3  # Postgres keeps half precision too
+    asked = embedder.embed_query("fancy cheese")
+    assert np.argsort(half @ asked).tolist() == np.argsort(shelf @ asked).tolist()
+
+
+def test_a_process_without_a_gpu_embeds_on_the_cpu_even_if_it_was_promised_one(caplog):
+    assert usable_device(gpu=False) == "cpu"
+    if not torch.cuda.is_available():
+        assert usable_device(gpu=True) == "cpu"
+        assert "embeds on the CPU" in caplog.text
 
 
 def test_nothing_embeds_to_nothing(embedder):
