@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.fixtures.database",
     "tests.fixtures.object_store",
     "tests.fixtures.ray",
+    "tests.fixtures.ray_cluster",
     "tests.fixtures.searching",
     "tests.fixtures.serving",
     "tests.fixtures.tcp_proxy",
