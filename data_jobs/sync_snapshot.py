@@ -18,6 +18,7 @@ from receipts.lake import Lake
 
 _MOST_ROWS = 50_000
 PIECE_BYTES = 32 * 1024 * 1024  # of columns as they are in memory: a second's work for Postgres
+_BUFFER_BYTES = 8 * 1024 * 1024  # of each column: the documents of a large file would else be read as one
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,8 @@ def read_pieces(
     for path, file in zip(paths[begun:], files[begun:], strict=True):
         parted = [pl.lit(v).alias(k.removeprefix(PARTITION)) for k, v in file.items() if k.startswith(PARTITION)]
         with store.open_input_file(path) as source:
-            for rows, upto, total in _read_batches(pq.ParquetFile(source), columns, piece_bytes):
+            parquet = pq.ParquetFile(source, buffer_size=_BUFFER_BYTES)
+            for rows, upto, total in _read_batches(parquet, columns, piece_bytes):
                 skipped = after.rows if path == after.path else 0
                 if upto > skipped:
                     fresh = pl.concat([empty_of(table, columns), rows.with_columns(parted)], how="diagonal_relaxed")
@@ -74,7 +76,8 @@ def _read_batches(
     upto, total = 0, file.metadata.num_rows
     # A file from before a column was added has it not, nor one in a folder of its partition.
     names = [name for name in columns if name in file.schema_arrow.names]
-    for batch in file.iter_batches(_piece_rows(file, names, piece_bytes), columns=names):
+    # Not in threads: whoever reads has a core, and the other ones have work.
+    for batch in file.iter_batches(_piece_rows(file, names, piece_bytes), columns=names, use_threads=False):
         upto += batch.num_rows
         rows = pl.from_arrow(pa.Table.from_batches([batch]))
         assert isinstance(rows, pl.DataFrame)

@@ -73,15 +73,16 @@ def compare(lake: Lake, connection: Connection, table: Table) -> Compared:
 
 
 def find_surplus(lake: Lake, connection: Connection, table: Table, version: int) -> pl.DataFrame:
-    """Return the keys, in columns of text, that Postgres holds refined and a version of the lake does not."""
+    """Return the keys, in the lake's types, that Postgres holds refined and a version of the lake does not."""
     with connection.transaction():
         ours, theirs = _lake_digests(lake, table, version), _postgres_digests(connection, table)
         rows = [*_differing_rows(lake, connection, table, version, _differing_buckets(ours, theirs))]
     keys = pl.concat([pl.Series("key", [], pl.String).to_frame(), *(_only_here(found).select("key") for found in rows)])
-    names = [name for name in served(table).columns if name in table.key]
-    return keys.select(
-        pl.col("key").str.split(_BETWEEN).list.get(place).alias(name) for place, name in enumerate(names)
+    schema = empty_of(table, [name for name in served(table).columns if name in table.key]).schema
+    parts = keys.select(
+        pl.col("key").str.split(_BETWEEN).list.get(place).alias(name) for place, name in enumerate(schema)
     )
+    return parts.with_columns(pl.col(name).str.to_date() for name, kind in schema.items() if kind == pl.Date)
 
 
 def _compared(lake: Lake, connection: Connection, table: Table, version: int) -> Compared:

@@ -1,8 +1,8 @@
-"""Rows of the lake written to Postgres: rendered by columns, brought by COPY, written by one statement."""
+"""Rows of the lake written to Postgres: brought by COPY, confirmed where they are there, written by one statement."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,12 @@ import polars as pl
 import psycopg
 
 from data_jobs.declaration import Served, Table
+from data_jobs.sync_rendering import Rendered, render_rows
 from receipts.sql import load_sql
 
 _SQL = load_sql("data_jobs", "sync_writing")
 _STATEMENT_ROWS = 50_000  # per COPY: what a statement sorts in memory
 _FEW_ROWS = 2_000  # that deleting is cheaper than the new file a TRUNCATE makes
-_TABS = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"}  # what COPY's text format escapes
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -31,14 +31,6 @@ class Written:
     def __add__(self, other: Written) -> Written:
         """Add up."""
         return Written(self.written + other.written, self.confirmed + other.confirmed, self.deleted + other.deleted)
-
-
-@dataclass(frozen=True, slots=True)
-class Rendered:
-    """Rows in COPY's text format: what the server needs no more work of ours for."""
-
-    text: bytes
-    rows: int
 
 
 def served(table: Table) -> Served:
@@ -64,27 +56,38 @@ def holds_rows(connection: Connection, table: Table) -> bool:
     return row is not None and bool(row[0])
 
 
-def render(table: Table, rows: pl.DataFrame) -> Rendered:
+def list_types(connection: Connection, table: Table) -> Mapping[str, str]:
+    """Return the type of each column in which a table's rows arrive, as this server has it."""
+    arriving = f"sync.arriving_{served(table).relation}"
+    return dict(connection.execute(_SQL["list_types"], {"arriving": arriving}).fetchall())
+
+
+def render(table: Table, rows: pl.DataFrame, types: Mapping[str, str]) -> Rendered:
     """Render rows of the lake, each key once, as the relation takes them."""
-    columns = served(table).columns
-    # In the order of keys, in which they are written: the server finds nothing left to sort.
-    ordered = rows.sort(table.key)
-    return _rendered(ordered.select(expression.alias(name) for name, expression in columns.items()))
+    return render_rows(_as_served(table, rows), types)
 
 
 def write(connection: Connection, table: Table, rows: pl.DataFrame) -> Written:
-    """Write rows of the lake, each key once, within the caller's transaction."""
-    chunks = (render(table, chunk) for chunk in rows.iter_slices(_STATEMENT_ROWS) if chunk.height)
-    return sum((write_rendered(connection, table, chunk) for chunk in chunks), Written())
+    """Write rows of the lake, each key once, within the caller's transaction.
+
+    Where they may be there already, what tells a version goes ahead, and the rest only of versions that are not there.
+    """
+    types, total = list_types(connection, table), Written()
+    for chunk in rows.iter_slices(_STATEMENT_ROWS):
+        if chunk.height:
+            arriving = _as_served(table, chunk)
+            missing = _not_confirmed(connection, table, arriving, types)
+            total += Written(confirmed=arriving.height - missing.height)
+            if missing.height:
+                total += write_rendered(connection, table, render_rows(missing, types))
+    return total
 
 
 def write_rendered(connection: Connection, table: Table, rows: Rendered) -> Written:
-    """Write rendered rows within the caller's transaction."""
+    """Write rendered rows, of which few are there already, within the caller's transaction."""
     relation = served(table).relation
     _copy(connection, f"copy_{relation}", rows)
-    confirmed = 0
-    if f"confirm_{relation}" in _SQL:
-        confirmed = int((connection.execute(_SQL[f"confirm_{relation}"], prepare=False).fetchone() or (0,))[0])
+    confirmed = _confirm(connection, table) if served(table).confirmed else 0
     # Planned anew each time: how much has arrived decides how it is joined.
     written = connection.execute(_SQL[f"record_{relation}"], prepare=False).rowcount
     _clear(connection, relation, rows.rows)
@@ -92,48 +95,50 @@ def write_rendered(connection: Connection, table: Table, rows: Rendered) -> Writ
 
 
 def delete(connection: Connection, table: Table, keys: pl.DataFrame) -> Written:
-    """Remove rows by their keys, columns of text or of the lake's types, within the caller's transaction."""
-    relation = served(table).relation
-    columns = served(table).columns
+    """Remove rows by their keys, in the lake's types, within the caller's transaction."""
+    relation, types = served(table).relation, list_types(connection, table)
     deleted = 0
     for chunk in keys.iter_slices(_STATEMENT_ROWS):
         if chunk.height:
-            ordered = chunk.select(name for name in columns if name in table.key)
-            _copy(connection, f"copy_keys_{relation}", _rendered(ordered))
+            ordered = chunk.select(name for name in served(table).columns if name in table.key)
+            _copy(connection, f"copy_keys_{relation}", render_rows(ordered, types))
             deleted += connection.execute(_SQL[f"delete_{relation}"], prepare=False).rowcount
             _clear(connection, relation, chunk.height)
     return Written(deleted=deleted)
 
 
+def _not_confirmed(
+    connection: Connection, table: Table, arriving: pl.DataFrame, types: Mapping[str, str]
+) -> pl.DataFrame:
+    """Confirm what is there in the very version that arrives, and return the rows that are not."""
+    relation, telling = served(table).relation, served(table).confirmed
+    if not telling:
+        return arriving
+    _copy(connection, f"copy_versions_{relation}", render_rows(arriving.select(telling), types))
+    confirmed = _confirm(connection, table)
+    left = pl.DataFrame(schema={name: arriving.schema[name] for name in table.key})
+    if confirmed < arriving.height:
+        found = connection.execute(_SQL[f"list_left_{relation}"], prepare=False).fetchall()
+        left = pl.DataFrame(found, schema=left.schema, orient="row")
+    _clear(connection, relation, arriving.height)
+    return arriving.join(left, on=list(table.key), how="semi", maintain_order="left") if confirmed else arriving
+
+
+def _confirm(connection: Connection, table: Table) -> int:
+    row = connection.execute(_SQL[f"confirm_{served(table).relation}"], prepare=False).fetchone()
+    return int((row or (0,))[0])
+
+
+def _as_served(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return what a relation takes, in the order of keys, in which it is written: the server need not sort."""
+    return rows.sort(table.key).select(value.alias(name) for name, value in served(table).columns.items())
+
+
 def _copy(connection: Connection, block: str, rows: Rendered) -> None:
-    with connection.cursor() as cursor, cursor.copy(_SQL[block]) as copy:
-        copy.write(rows.text)
+    with connection.cursor().copy(_SQL[block]) as copy:
+        for part in rows.parts:
+            copy.write(part)
 
 
 def _clear(connection: Connection, relation: str, rows: int) -> None:
     connection.execute(_SQL[f"clear_{relation}" if rows <= _FEW_ROWS else f"empty_{relation}"])
-
-
-def _rendered(rows: pl.DataFrame) -> Rendered:
-    """Render without an object per value: polars writes all of it, escaped where the format wants it."""
-    escaped = [_escaped(text) for text in rows.select(pl.selectors.string())]
-    digests = ("\\\\x" + pl.selectors.binary().bin.encode("hex")).name.keep()
-    target = io.BytesIO()
-    rows.with_columns(*escaped, digests).write_csv(
-        target,
-        include_header=False,
-        separator="\t",
-        quote_style="never",
-        null_value="\\N",
-        datetime_format="%Y-%m-%d %H:%M:%S%.6f+00",
-    )
-    return Rendered(target.getvalue(), rows.height)
-
-
-def _escaped(texts: pl.Series) -> pl.Series:
-    """Escape the texts that need it: looking for them costs a quarter of going through all of them."""
-    found = texts.to_frame("text").select(
-        pl.any_horizontal(pl.col("text").str.contains(c, literal=True) for c in _TABS)
-    )
-    places = found.to_series().fill_null(value=False).arg_true()
-    return texts.scatter(places, texts.gather(places).str.replace_many(_TABS)) if len(places) else texts

@@ -5,6 +5,11 @@
 -- Let a transaction sort what one statement writes in memory, and not wait for the disk when a later one will.
 SELECT set_config('work_mem', '64MB', true), %(lasting)s OR set_config('synchronous_commit', 'off', true) = 'off';
 
+-- name: list_types
+-- The types of the columns in which rows arrive: a binary COPY converts nothing.
+SELECT a.attname, t.typname FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+WHERE a.attrelid = %(arriving)s::text::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+
 -- name: holds_receipts
 -- Say whether refined receipts are here already.
 SELECT EXISTS (SELECT FROM retail.receipts WHERE refined_at IS NOT NULL);
@@ -14,11 +19,19 @@ SELECT EXISTS (SELECT FROM retail.receipts WHERE refined_at IS NOT NULL);
 COPY sync.arriving_receipts (
     receipt_id, store_id, region_id, receipt_type, purchased_at, purchased_on, customer_id, total_cents, card_last4,
     skus, document, payload_digest, received_at
-) FROM STDIN;
+) FROM STDIN (FORMAT binary);
 
 -- name: copy_keys_receipts
 -- Bring the keys of receipts that go.
-COPY sync.arriving_receipts (receipt_id) FROM STDIN;
+COPY sync.arriving_receipts (receipt_id) FROM STDIN (FORMAT binary);
+
+-- name: copy_versions_receipts
+-- Bring what tells which versions of receipts serve.
+COPY sync.arriving_receipts (receipt_id, payload_digest) FROM STDIN (FORMAT binary);
+
+-- name: list_left_receipts
+-- The receipts that were not confirmed.
+SELECT receipt_id FROM sync.arriving_receipts;
 
 -- name: clear_receipts
 -- Remove a few.
@@ -72,11 +85,11 @@ SELECT EXISTS (SELECT FROM retail.products);
 
 -- name: copy_products
 -- Bring products.
-COPY sync.arriving_products (sku, description, department, category, search_text, text_digest) FROM STDIN;
+COPY sync.arriving_products (sku, description, department, category, search_text, text_digest) FROM STDIN (FORMAT binary);
 
 -- name: copy_keys_products
 -- Bring the keys of products that go.
-COPY sync.arriving_products (sku) FROM STDIN;
+COPY sync.arriving_products (sku) FROM STDIN (FORMAT binary);
 
 -- name: clear_products
 -- Remove a few.
@@ -108,11 +121,11 @@ SELECT EXISTS (SELECT FROM retail.customer_profiles);
 -- Bring profiles.
 COPY sync.arriving_customer_profiles (
     customer_id, region_ids, lifetime_spend_cents, visits, last_visit_at, document
-) FROM STDIN;
+) FROM STDIN (FORMAT binary);
 
 -- name: copy_keys_customer_profiles
 -- Bring the keys of profiles that go.
-COPY sync.arriving_customer_profiles (customer_id) FROM STDIN;
+COPY sync.arriving_customer_profiles (customer_id) FROM STDIN (FORMAT binary);
 
 -- name: clear_customer_profiles
 -- Remove a few.
@@ -155,11 +168,11 @@ SELECT EXISTS (SELECT FROM retail.spending_insights);
 
 -- name: copy_spending_insights
 -- Bring what customers spent.
-COPY sync.arriving_spending_insights (customer_id, month, category, lines, spend_cents, discount_cents) FROM STDIN;
+COPY sync.arriving_spending_insights (customer_id, month, category, lines, spend_cents, discount_cents) FROM STDIN (FORMAT binary);
 
 -- name: copy_keys_spending_insights
 -- Bring the keys of sums that go.
-COPY sync.arriving_spending_insights (customer_id, month, category) FROM STDIN;
+COPY sync.arriving_spending_insights (customer_id, month, category) FROM STDIN (FORMAT binary);
 
 -- name: clear_spending_insights
 -- Remove a few.
@@ -190,11 +203,11 @@ SELECT EXISTS (SELECT FROM retail.product_embeddings);
 
 -- name: copy_product_embeddings
 -- Bring vectors.
-COPY sync.arriving_product_embeddings (text_digest, embedding, model) FROM STDIN;
+COPY sync.arriving_product_embeddings (text_digest, embedding, model) FROM STDIN (FORMAT binary);
 
 -- name: copy_keys_product_embeddings
 -- Bring the keys of vectors that go.
-COPY sync.arriving_product_embeddings (text_digest) FROM STDIN;
+COPY sync.arriving_product_embeddings (text_digest) FROM STDIN (FORMAT binary);
 
 -- name: clear_product_embeddings
 -- Remove a few.
