@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationErro
 
 from configs.lineage import LineageSettings
 from configs.nightly import NightlySettings
+from configs.pipeline import PipelineSettings
 from configs.section import PREFIX, Section
 
 EMBEDDED = "embedded"  # the environment that needs nothing but this machine
@@ -73,15 +74,6 @@ class IngestSettings(Section):
     drain_records: int = Field(default=20_000, ge=1)  # most records in one Bronze commit
     outbox_bytes: int = Field(default=64 * 1024 * 1024, ge=8_192)  # an outbox partition beyond it is rotated
     spool_bytes: int = Field(default=2 * 1024**3, ge=1_048_576)  # most that a till keeps on its disk
-
-
-class PipelineSettings(Section):
-    """Ray Data jobs from Bronze to Gold and the sync back to Postgres."""
-
-    interval_s: float = Field(default=5.0, gt=0)
-    parallelism: int = Field(default=2, ge=1)
-    niceness: int = Field(default=10, ge=0, le=19)  # of the continuous process: lookups on the same cores go first
-    recycle_hours: float = Field(default=24.0, gt=0, le=8_760)  # after which the continuous process begins anew
 
 
 class ServeSettings(Section):
