@@ -20,6 +20,7 @@ class Benchmark(StrEnum):
     INGEST = "ingest"
     LOOKUP = "lookup"
     PIPELINE = "pipeline"
+    EMBED = "embed"
     SYNC = "sync"
     FRESHNESS = "freshness"
     SCALE = "scale"
