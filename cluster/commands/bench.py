@@ -6,9 +6,12 @@ import importlib
 import json
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from receipts.errors import InvalidInput
 
 if TYPE_CHECKING:
     from loadtest.bench.report import Report
@@ -40,20 +43,25 @@ def bench(
         Benchmark, typer.Argument(help="What to measure; scale, a hundred million lines, is not among all.")
     ] = Benchmark.ALL,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer receipts and shorter rounds.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where scale keeps its lake and, stopped, goes on; none: gone afterwards.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a benchmark.")] = False,
 ) -> None:
     """Measure on a private platform that is gone afterwards, beside a peer in the same run."""
     from rich.console import Console
 
+    if folder is not None and name is not Benchmark.SCALE:
+        raise InvalidInput("folder", "is for scale alone; the others leave nothing behind")
     for chosen in [each for each in Benchmark if each not in _ALONE] if name is Benchmark.ALL else [name]:
-        report = _measure(chosen, quick=quick)
+        report = _measure(chosen, quick=quick, folder=folder)
         if as_json:
             sys.stdout.write(json.dumps(report.as_json()) + "\n")
         else:
             report.show(Console())
 
 
-def _measure(name: Benchmark, *, quick: bool) -> Report:
+def _measure(name: Benchmark, *, quick: bool, folder: Path | None) -> Report:
     benchmark = importlib.import_module(f"cluster.benchmarks.{name}")  # one of them: each brings what only it needs
-    report: Report = benchmark.measure(quick=quick)
+    report: Report = benchmark.measure(quick=quick, **({} if folder is None else {"folder": folder}))
     return report
