@@ -47,7 +47,9 @@ def pool_for(texts: int, actors: int, gpus: int) -> Pool:
     """
     if gpus:
         return Pool(min(gpus, ceil(texts / 4_096)), gpu=True, block_texts=4_096)  # eight batches of a GPU
-    return Pool(max(1, min(actors, texts // _ACTOR_TEXTS)), gpu=False, block_texts=512)  # eight batches of a CPU
+    return Pool(
+        max(1, min(actors, texts // _ACTOR_TEXTS)), gpu=False, block_texts=1_024
+    )  # fewer pad more: measured, 1.2 times as much
 
 
 class Encode:

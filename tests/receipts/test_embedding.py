@@ -55,6 +55,13 @@ def test_a_till_abbreviation_embeds_as_the_word_it_stands_for(embedder):
     assert np.allclose(embedder.embed_query("CHIX"), embedder.embed_query("chicken"), atol=1e-5)
 
 
+def test_a_text_has_the_same_vector_whatever_it_is_encoded_with(embedder):
+    texts = [" ".join(["milk", "bread", "cheese"][: n % 3 + 1] * (n % 7 + 1)) + f" {n}" for n in range(150)]
+    together = embedder.encode(texts)
+    for place in (0, 20, 64, 149):
+        assert np.allclose(together[place], embedder.encode([texts[place]])[0], atol=1e-5)
+
+
 def test_half_precision_as_on_a_gpu_gives_the_same_vectors_as_far_as_they_are_stored(embedder, shelf):
     half = Embedder(threads=1, half=True).embed_products(SHELF)
     assert half.dtype == np.float32
