@@ -56,7 +56,7 @@ format: $(STAMP) ## Rewrite the code in the house format
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(STAMP) ## Measure what the README claims (a few minutes)
+bench: $(STAMP) ## Measure what the README claims (an hour; `receipts bench all --quick` takes some minutes)
 	@$(BIN)/receipts bench all
 
 load: $(STAMP) ## Run the reps' journeys against the running platform for a minute
