@@ -79,7 +79,7 @@ def _differing(connection: duckdb.DuckDBPyConnection, lake: Lake, name: str) -> 
     """Count the rows that only the SQL has or only we have, each as often as it is there."""
     expected = connection.table(f"expected.{name}").pl()
     ours = _quarantined(lake) if name == _QUARANTINE else _rows(lake, _TABLES[name], expected.columns)
-    expected = expected.cast(dict(ours.schema))
+    expected = expected.cast(ours.schema)
     counted = [
         rows.group_by(ours.columns).agg(pl.lit(sign, pl.Int64).sum().alias("rows_of_it") * pl.len())
         for rows, sign in ((ours, 1), (expected, -1))
