@@ -40,7 +40,7 @@ def _wait(jobs: JobSubmissionClient, job: str, until: Callable[[], bool]) -> Non
     while not until():
         assert jobs.get_job_status(job) is not JobStatus.FAILED, jobs.get_job_logs(job)[-3_000:]
         assert time.monotonic() < deadline, f"{jobs.get_job_status(job)}: {jobs.get_job_logs(job)[-3_000:]}"
-        time.sleep(_POLL_S)
+        time.sleep(_POLL_S)  # polls with a deadline
 
 
 def test_a_ray_job_refines_what_is_new_and_syncs_it(

@@ -28,7 +28,7 @@ def declare(monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     def declared(table: Table) -> Table:
         monkeypatch.setitem(catalogue._BY_NAME, table.name, table)
         tables = tuple(table if each.name == table.name else each for each in catalogue.TABLES)
-        monkeypatch.setattr(catalogue, "TABLES", tables)
+        monkeypatch.setattr(catalogue, "TABLES", tables)  # the real code runs, on another declaration
         return table
 
     return declared
