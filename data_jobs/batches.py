@@ -70,7 +70,7 @@ class _Sinks:
 
 
 def refine(lake: Lake, table: Table, run: Run, parallelism: int, head: int | None = None) -> Batch | None:
-    """Commit the next micro-batch of a table, up to `head` of its driving input; none when there is nothing new.
+    """Commit the next micro-batch of a table, up to a `head` of its driving input; none when there is nothing new.
 
     A batch that was committed to one of two sinks only is finished first, with the same range. Raises Overtaken
     where a rival changed a sink since it was opened; the files that were written for it wait for the vacuum.
@@ -83,7 +83,7 @@ def refine(lake: Lake, table: Table, run: Run, parallelism: int, head: int | Non
     cursors = sinks.cursors(table.cursor)
     after, upto = min(cursors), max(cursors)
     if after == upto:
-        upto = _head(lake, table, head)
+        upto = lake.newest_version(source, after) if head is None else head
     most_bytes = _FOLD_BYTES if table.kind is Kind.FOLDED else _BATCH_BYTES
     changes, expiring = part_expiries(lake, table, find_changes(lake, source, after, upto, most_bytes))
     if not changes.files:
@@ -118,12 +118,6 @@ def _open(lake: Lake, table: Table) -> _Sinks:
     return _Sinks(open_evolved(lake, table.lake_table), quarantine)
 
 
-def _head(lake: Lake, table: Table, head: int | None) -> int:
-    """Return up to where to read: what is there, and what the round allows."""
-    version = lake.open(table.source.name).version()
-    return version if head is None else min(version, head)
-
-
 def _plan(
     lake: Lake,
     table: Table,
@@ -132,7 +126,9 @@ def _plan(
     parallelism: int,
     lookups: Mapping[str, DeltaTable],
 ) -> Plan:
-    looks_back = table.link is not None or (table.fold is not None and not table.fold.invertible)
+    # A fold that cannot be inverted sums up anew what lost a row, which nothing does where rows were only added.
+    lost = table.fold is not None and not table.fold.invertible and any(f.change != "insert" for f in changes.files)
+    looks_back = table.link is not None or lost
     return Plan(
         table=table.name,
         lake=lake,

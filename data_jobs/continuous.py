@@ -26,7 +26,7 @@ from data_jobs.upkeep.jobs import nightly_jobs, tidy
 from data_jobs.upkeep.nightly import keep_nights
 from data_jobs.writer_lock import check_claim, sole_writer
 from receipts.database import DatabaseRole, connect
-from receipts.lake import lake_of
+from receipts.lake import Lake, lake_of
 
 _LOG = logging.getLogger(__name__)
 _REFINED = tuple(table for table in SERVED if table is not EMBEDDINGS)
@@ -43,14 +43,16 @@ def run_continuously(settings: Settings, stop: Event) -> None:
     with ThreadPoolExecutor(1, "embeddings") as background, telling(settings):
         while not stop.is_set():
             try:
-                with sole_writer(settings) as claim:
-                    _rounds(settings, claim, stop, background)
+                with sole_writer(settings) as claim, connect(settings, DatabaseRole.PIPELINE) as connection:
+                    _rounds(settings, claim, connection, stop, background)
             except psycopg.OperationalError as error:
                 _LOG.warning("Postgres is not there, refinement waits for it: %s", str(error).strip())
                 stop.wait(settings.pipeline.interval_s)
 
 
-def _rounds(settings: Settings, claim: Connection, stop: Event, background: ThreadPoolExecutor) -> None:
+def _rounds(
+    settings: Settings, claim: Connection, connection: Connection, stop: Event, background: ThreadPoolExecutor
+) -> None:
     lake = lake_of(settings)
     refinery = Refinery(lake, run_slices, settings.pipeline.parallelism)
     embedding = Embedding(partial(_embed, settings, stop), background)
@@ -61,10 +63,12 @@ def _rounds(settings: Settings, claim: Connection, stop: Event, background: Thre
         check_claim(claim)
         began = time.monotonic()
         for batch in refine_round(refinery, stop.is_set):
+            _LOG.info("%s", batch)
             if batch.table == silver_products.TABLE.name:
                 embedding.want()
-            _LOG.info("%s", batch)
-        _sync(settings, _REFINED)
+            # At once: who waits for a receipt or a profile does not wait for the sums that come after it in the round.
+            _sync(lake, connection, [table for table in _REFINED if table.name == batch.table])
+        _sync(lake, connection, _REFINED)  # and what upkeep has moved on, or was left behind when this process began
         embedding.turn()
         if not embedding.is_running:  # it commits to the lake too, and upkeep would get in its way
             next(nights)
@@ -74,19 +78,23 @@ def _rounds(settings: Settings, claim: Connection, stop: Event, background: Thre
         stop.wait(max(0.0, settings.pipeline.interval_s - (time.monotonic() - began)))
 
 
-def _sync(settings: Settings, tables: Iterable[Table]) -> None:
-    with connect(settings, DatabaseRole.PIPELINE) as connection:
-        for done in sync(lake_of(settings), connection, tables):
-            _LOG.info("%s", done)
+def _sync(lake: Lake, connection: Connection, tables: Iterable[Table]) -> None:
+    for done in sync(lake, connection, tables):
+        _LOG.info("%s", done)
 
 
-def _embed(settings: Settings, stop: Event) -> None:
-    """Embed beside the rounds and sync every commit; this thread alone writes embeddings, in lake and Postgres.
+def _embed(settings: Settings, stop: Event) -> int:
+    """Embed beside the rounds, sync every commit, and return how many vectors are new.
+
+    This thread alone writes embeddings, in lake and Postgres.
 
     A vector takes milliseconds to find its place in the index: thousands of them must not hold receipts up.
     """
-    _sync(settings, [EMBEDDINGS])
-    pipeline = settings.pipeline
-    for batch in embed_products(lake_of(settings), pipeline.parallelism, stop.is_set, pipeline.niceness):
-        _LOG.info("%s", batch)
-        _sync(settings, [EMBEDDINGS])
+    lake, pipeline, vectors = lake_of(settings), settings.pipeline, 0
+    with connect(settings, DatabaseRole.PIPELINE) as connection:
+        _sync(lake, connection, [EMBEDDINGS])
+        for batch in embed_products(lake, pipeline.parallelism, stop.is_set, pipeline.niceness):
+            _LOG.info("%s", batch)
+            _sync(lake, connection, [EMBEDDINGS])
+            vectors += batch.rows_out
+    return vectors

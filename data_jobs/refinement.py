@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 from data_jobs.batches import Batch, Run, is_half_committed, refine
 from data_jobs.catalogue import in_order
+from data_jobs.changes import NEVER
 from data_jobs.declaration import Kind, Table
 from data_jobs.events.failures import recording_failures
 from receipts.lake import Lake
@@ -14,12 +15,16 @@ from receipts.lake import Lake
 
 @dataclass(frozen=True, slots=True)
 class Refinery:
-    """A lake, how slices are run, and how many at once; `wanted` limits the work to one table and its sources."""
+    """A lake, how slices are run, and how many at once; `wanted` limits the work to one table and its sources.
+
+    What it remembers from round to round only saves looks at the lake, which alone decides.
+    """
 
     lake: Lake
     run: Run
     parallelism: int
     wanted: Table | None = None
+    read: dict[str, int] = field(default_factory=dict)  # by table, the version of its input with nothing new up to it
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -53,17 +58,32 @@ def refine_round(refinery: Refinery, stop: Callable[[], bool] = never, *, whole:
     What a killed run left half-committed comes first, before any lookup table moves on: the rest of that batch
     must be judged by the same lookups.
     """
-    lake = refinery.lake
-    half = [table for table in refinery.tables if is_half_committed(lake, table)]
+    lake, tables = refinery.lake, refinery.tables
+    half = [table for table in tables if table.name not in refinery.read and is_half_committed(lake, table)]
     heads = _heads(refinery)
-    for table, more in (*((table, False) for table in half), *((table, whole) for table in refinery.tables)):
+    for table, more in (*((table, False) for table in half), *((table, whole) for table in tables)):
         while not stop():
-            with recording_failures(lake, table.name):
-                batch = refine(lake, table, refinery.run, refinery.parallelism, heads.get(table.source.name))
+            batch = _refine_next(refinery, table, heads)
             if batch is not None:
                 yield batch
             if batch is None or batch.error is not None or not more:
                 break
+
+
+def _refine_next(refinery: Refinery, table: Table, heads: Mapping[str, int]) -> Batch | None:
+    """Refine the next batch of a table; one that is known to have read all there is is not even opened."""
+    lake, source = refinery.lake, table.source.name
+    if not lake.exists(source):
+        return None
+    read = refinery.read.pop(table.name, NEVER)  # not known while a batch is under way, nor after it failed
+    head = heads[source] if source in heads else lake.newest_version(source, read)
+    batch = None
+    if head > read:
+        with recording_failures(lake, table.name):
+            batch = refine(lake, table, refinery.run, refinery.parallelism, head)
+    if batch is None or batch.error is None:
+        refinery.read[table.name] = head if batch is None else batch.upto
+    return batch
 
 
 def _heads(refinery: Refinery) -> dict[str, int]:
@@ -75,5 +95,5 @@ def _heads(refinery: Refinery) -> dict[str, int]:
     for table in reversed(refinery.tables):
         source = table.source
         if not isinstance(source, Table) and source.name not in heads and refinery.lake.exists(source.name):
-            heads[source.name] = refinery.lake.open(source.name).version()
+            heads[source.name] = refinery.lake.newest_version(source.name, refinery.read.get(table.name, NEVER))
     return heads

@@ -55,7 +55,7 @@ def _sync_table(lake: Lake, connection: Connection, table: Table, piece_bytes: i
     while True:
         with connection.transaction():
             after = find_watermark(connection, table)
-        head = lake.open(table.name).version()
+        head = lake.newest_version(table.name, after)
         if after >= head:
             return
         changes = _changes(lake, table, after, head)

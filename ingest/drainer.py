@@ -153,11 +153,16 @@ def _reason(error: Exception) -> str:
 
 
 def _drain_all(work: _Work, stop: threading.Event) -> int:
-    """Settle and drain window after window until the outbox holds nothing that is ready."""
+    """Settle, and drain window after window until Bronze holds all that is ready now.
+
+    What comes meanwhile waits for the next time, or a steady trickle would be drained a few rows at a time: each
+    commit has its price, here and for whoever reads Bronze.
+    """
     moved = 0
+    (horizon,) = _one(work.connection, "find_horizon")
     while not stop.is_set():
         try:
-            rows = _drain_window(work)
+            rows = _drain_window(work, horizon)
         except Overtaken:
             continue  # a gateway wrote: look again
         if rows is None:
@@ -167,17 +172,17 @@ def _drain_all(work: _Work, stop: threading.Event) -> int:
     return moved
 
 
-def _drain_window(work: _Work) -> int | None:
-    """Move one window and return its rows, or None when there is none. Raises Overtaken."""
+def _drain_window(work: _Work, horizon: int) -> int | None:
+    """Move one window and return its rows, or None when there is none before the horizon. Raises Overtaken."""
     settled = _list_settled(work.connection)
-    if _is_idle(work, settled):
+    if _is_idle(work, horizon, settled):
         return None
     # Receipts are looked at first and stores settled first: then no receipt is met before its store.
     heads = {table.name: open_for_append(work.lake, table) for table in TABLES}
     for name, head in reversed(heads.items()):
         if settled.get(name) != head.version:
             settle(work.settings, head, settled.get(name), work.metrics)
-    (last,) = _one(work.connection, "find_window", limit=work.settings.ingest.drain_records)
+    (last,) = _one(work.connection, "find_window", horizon=horizon, limit=work.settings.ingest.drain_records)
     if last is None:
         return None
     names = [name for (name,) in work.connection.execute(_SQL["list_tables"], {"last": last}).fetchall()]
@@ -204,9 +209,9 @@ def _append(work: _Work, head: Head, last: int) -> tuple[int, int]:
     return version, len(rows)
 
 
-def _is_idle(work: _Work, settled: Mapping[str, int]) -> bool:
+def _is_idle(work: _Work, horizon: int, settled: Mapping[str, int]) -> bool:
     """Say whether nothing waits and nobody wrote, for the price of one query and three looks for a file."""
-    (last,) = _one(work.connection, "find_window", limit=1)
+    (last,) = _one(work.connection, "find_window", horizon=horizon, limit=1)
     if last is not None:
         return False
     return all(

@@ -5,12 +5,16 @@
 -- Become the one drainer of this database for as long as the connection lives.
 SELECT pg_try_advisory_lock(hashtextextended('ingest.drainer', 0));
 
+-- name: find_horizon
+-- The first transaction that may still add rows to a window.
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint;
+
 -- name: find_window
--- The last transaction of the next window of about `limit` rows; null when there is nothing to drain.
+-- The last transaction of the next window of about `limit` rows before a horizon; null when there is nothing to drain.
 WITH ahead AS (
     SELECT xid
     FROM ingest.outbox
-    WHERE xid > (SELECT drained FROM ingest.outbox_state) AND xid < pg_snapshot_xmin(pg_current_snapshot())
+    WHERE xid > (SELECT drained FROM ingest.outbox_state) AND xid < %(horizon)s::text::xid8
     ORDER BY xid
     LIMIT %(limit)s + 1
 ), newest AS (

@@ -15,6 +15,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import CommitFailedError
 from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import FileType
 
 from configs.settings import Settings
 
@@ -58,6 +59,20 @@ class Lake:
     def open(self, name: str, version: int | None = None) -> DeltaTable:
         """Open a table anew: a handle kept for many commits grows slow, so nobody keeps one."""
         return DeltaTable(self.uri(name), version=version, storage_options=dict(self.storage_options))
+
+    def newest_version(self, name: str, known: int) -> int:
+        """Return a table's newest version, looking from one that is known to have been there, or from -1.
+
+        Looking for the commits that follow it costs a fraction of opening the table. Where the log has been cleaned up
+        over the known one, the table is opened.
+        """
+        store = DeltaStorageHandler(self.uri(name), dict(self.storage_options))
+        if known < 0 or not _is_file(store, _log_file(known)):
+            return self.open(name).version()
+        version = known
+        while _is_file(store, _log_file(version + 1)):
+            version += 1
+        return version
 
     def ensure(self, table: LakeTable) -> DeltaTable:
         """Open a table, creating it with its change data feed on if it is not there."""
@@ -107,6 +122,10 @@ class Lake:
 
 def _log_file(version: int) -> str:
     return f"_delta_log/{version:020d}.json"
+
+
+def _is_file(store: DeltaStorageHandler, path: str) -> bool:
+    return store.get_file_info([path])[0].type == FileType.File
 
 
 def _fsync(path: Path) -> None:

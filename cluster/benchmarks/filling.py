@@ -22,9 +22,14 @@ def plan_of(receipts: int, seed: int = 1) -> Plan:
 def fill(settings: Settings, receipts: int) -> float:
     """Send stores, customers and receipts; return the seconds that the receipts took."""
     plan = plan_of(receipts)
+    return fill_with(settings, plan, history_receipts(plan))
+
+
+def fill_with(settings: Settings, plan: Plan, receipts: Iterable[str]) -> float:
+    """Send a plan's stores and customers, then some receipts of it; return the seconds that these took."""
     _send(settings, "retail.reference.stores", history_stores(plan))
     _send(settings, "retail.crm.customers", history_customers(plan))
-    return _send(settings, "retail.pos.receipts", history_receipts(plan))
+    return _send(settings, "retail.pos.receipts", receipts)
 
 
 def _send(settings: Settings, table: str, records: Iterable[str]) -> float:

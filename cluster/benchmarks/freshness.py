@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 
 from cluster.api_client import access_token
-from cluster.benchmarks.filling import fill, plan_of
+from cluster.benchmarks.filling import fill_with, plan_of
 from cluster.benchmarks.ingest_driver import Load
 from cluster.benchmarks.private_platform import PrivatePlatform, extensible_platform
 from cluster.errors import PlatformError
@@ -61,9 +61,11 @@ def measure(*, quick: bool) -> Report:
     seconds, history = (60, 10_000) if quick else (600, 20_000)
     with extensible_platform(_PARTS) as platform, tempfile.TemporaryDirectory() as folder:
         settings = platform.settings
-        fill(settings, history)
         lookups = round(_RATE * _LOOKUP_S * 2 * _LOOKUPS) + 1_000
-        receipts = history_receipts(plan_of(round(seconds * _RATE) + lookups, seed=2))
+        # One plan, or receipts would meet the numbers of others and count as corrections of them.
+        plan = plan_of(history + round(seconds * _RATE) + lookups)
+        receipts = history_receipts(plan)
+        fill_with(settings, plan, islice(receipts, history))
         with _pipeline(platform):
             _await_none_left(settings, "count_unembedded")
             ages = _stream_and_watch(settings, Path(folder), receipts, seconds)

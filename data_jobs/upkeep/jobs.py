@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from datetime import time, timedelta
 
@@ -12,6 +13,8 @@ from data_jobs.upkeep.nightly import Job, Steps, utc_now
 from data_jobs.upkeep.retention import retain
 from data_jobs.upkeep.vacuum import Limits, vacuum
 from receipts.lake import Lake, lake_of
+
+_LOG = logging.getLogger(__name__)
 
 
 def nightly_jobs(settings: Settings, connection: Connection, embed: Callable[[], Steps]) -> tuple[Job, ...]:
@@ -41,7 +44,8 @@ def tidy(lake: Lake, every: int) -> Iterator[None]:
     while True:
         for _ in range(every):
             yield
-        for _ in compact(lake, thorough=False):
+        for done in compact(lake, thorough=False):
+            _LOG.info("%s", done)
             yield
 
 

@@ -21,11 +21,19 @@ def _end(embedding: Embedding, thread: ThreadPoolExecutor) -> None:
     embedding.turn()
 
 
+def _noting(runs: list[int], vectors: int = 1) -> Callable[[], int]:
+    def embed() -> int:
+        runs.append(1)
+        return vectors
+
+    return embed
+
+
 def test_what_a_process_before_left_undone_is_embedded_first_and_then_what_is_wanted(
     thread: ThreadPoolExecutor,
 ) -> None:
     runs: list[int] = []
-    embedding = Embedding(lambda: runs.append(1), thread, rest_s=0)
+    embedding = Embedding(_noting(runs), thread, rest_s=0)
     embedding.turn()
     _end(embedding, thread)
     assert (len(runs), embedding.is_running) == (1, False)
@@ -41,9 +49,10 @@ def test_what_a_process_before_left_undone_is_embedded_first_and_then_what_is_wa
 def test_products_that_change_meanwhile_are_looked_at_afterwards(thread: ThreadPoolExecutor) -> None:
     runs, go_on = list[int](), Event()
 
-    def embed() -> None:
+    def embed() -> int:
         runs.append(1)
         assert go_on.wait(60)
+        return 1
 
     embedding = Embedding(embed, thread, rest_s=0)
     embedding.turn()
@@ -57,7 +66,7 @@ def test_products_that_change_meanwhile_are_looked_at_afterwards(thread: ThreadP
 
 def test_what_is_wanted_right_after_a_run_waits_for_more_to_come(thread: ThreadPoolExecutor) -> None:
     runs = list[int]()
-    embedding = Embedding(lambda: runs.append(1), thread, rest_s=3_600)
+    embedding = Embedding(_noting(runs), thread, rest_s=3_600)
     embedding.turn()
     _end(embedding, thread)
     embedding.want()
@@ -70,13 +79,25 @@ def test_what_is_wanted_right_after_a_run_waits_for_more_to_come(thread: ThreadP
     assert (len(runs), list(steps)) == (2, [])
 
 
-def _failing() -> None:
+def test_a_run_that_found_nothing_is_not_rested_from(thread: ThreadPoolExecutor) -> None:
+    runs = list[int]()
+    embedding = Embedding(_noting(runs, vectors=0), thread, rest_s=3_600, look_rest_s=0)
+    embedding.turn()
+    _end(embedding, thread)
+    embedding.want()
+    _end(embedding, thread)
+    assert embedding.is_running
+    _end(embedding, thread)
+    assert len(runs) == 2
+
+
+def _failing() -> int:
     raise OSError("no model")
 
 
-@pytest.mark.parametrize(("embed", "fails"), [(_failing, True), (lambda: None, False)])
+@pytest.mark.parametrize(("embed", "fails"), [(_failing, True), (lambda: 1, False)])
 def test_a_night_waits_for_the_embedding_and_hears_how_it_ended(
-    thread: ThreadPoolExecutor, embed: Callable[[], None], fails: bool
+    thread: ThreadPoolExecutor, embed: Callable[[], int], fails: bool
 ) -> None:
     embedding = Embedding(embed, thread)
     steps = embedding.run_once()

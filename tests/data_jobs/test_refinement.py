@@ -9,6 +9,7 @@ import pytest
 from data_jobs.accounts import Accounts, reconcile
 from data_jobs.batches import refine
 from data_jobs.catalogue import find_table
+from data_jobs.refinement import Refinery, refine_round
 from receipts import bronze
 from receipts.lake import Lake
 from tests.data_jobs.landing import RECEIVED_AT, land, land_payloads, refine_here, rows_of, run_here
@@ -56,6 +57,17 @@ def test_compaction_of_bronze_is_not_read_as_new_receipts(lake_with_stores: Lake
     land(lake_with_stores, bronze.RECEIPTS, [make_receipt(sequence_number=3)])
     refine_here(lake_with_stores)
     assert rows_of(lake_with_stores, "silver.receipts").height == 3
+
+
+def test_a_refinery_that_remembers_finds_what_comes_between_its_rounds(lake_with_stores: Lake) -> None:
+    lake, refinery = lake_with_stores, Refinery(lake_with_stores, run_here, parallelism=2)
+    for number in range(1, 5):
+        land(lake, bronze.RECEIPTS, [make_receipt(sequence_number=number)])
+        assert {batch.table for batch in refine_round(refinery)} >= {"silver.receipts", "gold.customer_profiles"}
+        assert list(refine_round(refinery)) == []
+        lake.open("bronze.receipts").optimize.compact()  # a version with nothing new
+        assert list(refine_round(refinery)) == []
+    assert rows_of(lake, "gold.customer_profiles")["visits"].to_list() == [4]
 
 
 @pytest.mark.parametrize("order", ["as sent", "late", "together"])

@@ -1,6 +1,7 @@
 """The outbox reaches Bronze whole and in order, beside writers, and gives its space back."""
 
 import threading
+from itertools import count
 from pathlib import Path
 
 import psycopg
@@ -81,6 +82,26 @@ def test_rows_that_bronze_has_already_are_freed_and_not_written_again(
     assert sorted(bronze_keys(settings)) == [receipt.receipt_id for receipt in receipts_from(1, 10)]
     assert bronze_keys(settings, "bronze.stores") == ["367"]
     assert waiting_rows(owner) == 0
+
+
+def test_what_comes_while_it_drains_waits_for_the_next_time(settings: Settings, owner: psycopg.Connection) -> None:
+    slow = settings.model_copy(update={"ingest": settings.ingest.model_copy(update={"drain_interval_s": 3_600.0})})
+    store_rows(settings, stores=[make_store()], receipts=receipts_from(1, 3))
+    numbers = count(4)
+
+    def trickle(step: str) -> None:
+        if step == "committed":
+            store_rows(settings, receipts=receipts_from(next(numbers), 1))
+
+    metrics, stop = Metrics(), threading.Event()
+    draining = threading.Thread(target=drain_continuously, args=(slow, stop, metrics, trickle))
+    draining.start()
+    try:
+        wait_for(lambda: waiting_rows(owner) == 1 and _value(metrics, "outbox_rows") == 1)
+        assert len(bronze_keys(settings)) == 3
+    finally:
+        stop.set()
+        draining.join()
 
 
 def test_while_bronze_is_away_the_outbox_keeps_everything(settings: Settings, owner: psycopg.Connection) -> None:

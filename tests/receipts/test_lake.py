@@ -48,6 +48,22 @@ def test_the_change_feed_tells_what_happened_since_a_version(lake):
     assert changes.column("person_id").to_pylist() == [1]
 
 
+@pytest.mark.parametrize("known", [-1, 0, 2, 3])
+def test_the_newest_version_is_found_from_one_that_was_there(lake, known):
+    for number in range(3):
+        append(lake, {"person_id": [number], "email": ["a@example.com"]})
+    assert lake.newest_version(TABLE.name, known) == lake.open(TABLE.name).version() == 3
+
+
+def test_the_newest_version_is_found_where_the_log_is_cleaned_up_over_the_known_one(lake, tmp_path):
+    for number in range(3):
+        append(lake, {"person_id": [number], "email": ["a@example.com"]})
+    lake.open(TABLE.name).create_checkpoint()
+    for version in range(3):
+        (tmp_path / f"lake/silver/people/_delta_log/{version:020d}.json").unlink()
+    assert lake.newest_version(TABLE.name, 1) == 3
+
+
 def test_only_listed_columns_leave_minima_and_maxima_in_the_log(lake, tmp_path):
     append(lake, {"person_id": [7], "email": ["zoe@example.com"]})
     log = (tmp_path / "lake/silver/people/_delta_log/00000000000000000001.json").read_text()

@@ -12,6 +12,7 @@ from data_jobs.batches import refine
 from data_jobs.declaration import Action, Expectation, Table
 from data_jobs.events.failures import recording_failures
 from data_jobs.events.log import list_events, record_events
+from data_jobs.refinement import Refinery, refine_round
 from data_jobs.tables import gold_customer_profiles, gold_product_sales, silver_receipt_lines, silver_receipts
 from receipts import bronze
 from receipts.lake import Lake
@@ -63,6 +64,17 @@ def test_one_failing_table_does_not_hold_up_the_others(lake_with_stores: Lake, d
     assert {batch.table for batch in batches if batch.error} == {"gold.product_sales"}
     assert rows_of(lake_with_stores, "gold.customer_profiles").height == 1
     assert rows_of(lake_with_stores, "gold.product_sales").is_empty()
+
+
+def test_a_batch_that_failed_is_tried_again_in_the_next_round(lake_with_stores: Lake, declare) -> None:
+    never = Expectation("never", pl.lit(value=False), Action.FAIL, "Nothing may come here.")
+    declare(replace(gold_product_sales.TABLE, expectations=(never,)))
+    land(lake_with_stores, bronze.RECEIPTS, [make_receipt()])
+    refinery = Refinery(lake_with_stores, run_here, parallelism=2)
+    for _ in range(2):
+        assert [batch.table for batch in refine_round(refinery) if batch.error] == ["gold.product_sales"]
+    declare(gold_product_sales.TABLE)
+    assert [batch.table for batch in refine_round(refinery)] == ["gold.product_sales"]
 
 
 def test_a_failure_is_told_once_with_what_was_read_and_counted(lake_with_stores: Lake, declare) -> None:
