@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from data_jobs.batches import Batch, Run, is_half_committed, refine
@@ -52,13 +52,21 @@ def refine_all(refinery: Refinery, stop: Callable[[], bool] = never) -> Iterator
             yield batch
 
 
-def refine_round(refinery: Refinery, stop: Callable[[], bool] = never, *, whole: bool = False) -> Iterator[Batch]:
+def refine_round(
+    refinery: Refinery,
+    stop: Callable[[], bool] = never,
+    *,
+    tables: Sequence[Table] | None = None,
+    whole: bool = False,
+) -> Iterator[Batch]:
     """Refine one micro-batch of every table that has something new, or as many as there are for the `whole` of it.
+
+    `tables` are some of the refinery's, in order, with what they are made from.
 
     What a killed run left half-committed comes first, before any lookup table moves on: the rest of that batch
     must be judged by the same lookups.
     """
-    lake, tables = refinery.lake, refinery.tables
+    lake, tables = refinery.lake, refinery.tables if tables is None else tables
     half = [table for table in tables if table.name not in refinery.read and is_half_committed(lake, table)]
     heads = _heads(refinery)
     for table, more in (*((table, False) for table in half), *((table, whole) for table in tables)):
