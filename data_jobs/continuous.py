@@ -31,8 +31,8 @@ from receipts.lake import Lake, lake_of
 
 _LOG = logging.getLogger(__name__)
 _REFINED = tuple(table for table in SERVED if table is not EMBEDDINGS)
-# What a representative waits for is refined in every round. The sums of the business take half of a round's processor
-# time and are as good some seconds later; four rounds of them at once cost little more than one.
+# What a representative waits for is refined in every round. The rest takes over half of a round's processor time and is
+# as good some seconds later; what its merges copy is then copied once for four rounds.
 _AT_ONCE = (*in_order(silver_customers.TABLE), *in_order(gold_customer_profiles.TABLE))
 _ROUNDS_PER_REST = 4
 _BACKLOG_ROWS = 100_000  # in a batch: then there is more, and the rest is looked at in the next round too
