@@ -61,7 +61,7 @@ def _rounds(
 ) -> None:
     lake = lake_of(settings)
     refinery = Refinery(lake, run_slices, settings.pipeline.parallelism)
-    embedding = Embedding(partial(_embed, settings, stop), background)
+    embedding = Embedding(partial(_embed, settings, stop), background, settings.pipeline.embed_interval_s)
     nights = keep_nights(lake, nightly_jobs(settings, claim, embedding.run_once))
     tidying = tidy(lake, _ROUNDS_PER_COMPACTION)
     make_audit_partitions(claim)  # at once and not at night only: events are recorded from the first request on
@@ -94,8 +94,8 @@ def _sync(lake: Lake, connection: Connection, tables: Iterable[Table]) -> None:
         _LOG.info("%s", done)
 
 
-def _embed(settings: Settings, stop: Event) -> int:
-    """Embed beside the rounds, sync every commit, and return how many vectors are new.
+def _embed(settings: Settings, stop: Event, least: int) -> int:
+    """Embed beside the rounds if so many texts are missing, sync every commit, and return how many vectors are new.
 
     This thread alone writes embeddings, in lake and Postgres.
 
@@ -104,7 +104,7 @@ def _embed(settings: Settings, stop: Event) -> int:
     lake, pipeline, vectors = lake_of(settings), settings.pipeline, 0
     with connect(settings, DatabaseRole.PIPELINE) as connection:
         _sync(lake, connection, [EMBEDDINGS])
-        for batch in embed_products(lake, pipeline.parallelism, stop.is_set, pipeline.niceness):
+        for batch in embed_products(lake, pipeline.parallelism, stop.is_set, pipeline.niceness, least):
             _LOG.info("%s", batch)
             _sync(lake, connection, [EMBEDDINGS])
             vectors += batch.rows_out

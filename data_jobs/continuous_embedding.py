@@ -1,4 +1,4 @@
-"""Embeddings beside the rounds: one thread, begun when products changed, again only after a rest."""
+"""Embeddings beside the rounds: one thread, begun when products changed: at once for many, at intervals for few."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 
 _LOG = logging.getLogger(__name__)
-_REST_S = 120.0  # starting a pool and its models takes more than embedding the few products of a round
-_LOOK_REST_S = 10.0  # after a run that found nothing to embed and started none
+MANY = 512  # texts that are worth starting a pool: that takes as much processor time as embedding some hundred
+_LOOK_S = 10.0  # between two looks at what is missing
+_TAIL_S = 60.0  # after many, when there are few left of them
 _RETRY_S = 300.0
 
 
@@ -18,25 +19,23 @@ class EmbeddingFailed(Exception):
 
 
 class Embedding:
-    """The work of a thread of its own, which returns how much it embedded.
+    """The work of a thread of its own, which is told how few texts not to begin for and returns how many it embedded.
 
-    Everything here is called by the thread that refines.
+    Many texts are embedded as they come, few once in an interval. Everything here is called by the thread that refines.
     """
 
     def __init__(
-        self,
-        embed: Callable[[], int],
-        thread: ThreadPoolExecutor,
-        rest_s: float = _REST_S,
-        look_rest_s: float = _LOOK_REST_S,
+        self, embed: Callable[[int], int], thread: ThreadPoolExecutor, interval_s: float, look_s: float = _LOOK_S
     ) -> None:
         self._embed = embed
         self._thread = thread
-        self._rest_s = rest_s
-        self._look_rest_s = look_rest_s
+        self._interval_s = interval_s
+        self._look_s = look_s
         self._running: Future[int] | None = None
+        self._least = 1  # texts that the thread was told to begin for
         self._wanted = True  # what a process before this one left undone
         self._not_before = 0.0
+        self._few_not_before = 0.0
         self._failures = 0
 
     @property
@@ -53,19 +52,28 @@ class Embedding:
         if self._running is not None and self._running.done():
             done, self._running = self._running, None
             error = done.exception()
-            if error is not None:
+            if error is None:
+                self._rest(done.result())
+            else:
                 _LOG.warning("Products could not be embedded, and will be tried again: %s", error)
                 self._failures += 1
                 self._wanted, self._not_before = True, monotonic() + _RETRY_S
-            else:
-                self._not_before = monotonic() + (self._rest_s if done.result() else self._look_rest_s)
         if self._wanted and self._running is None and monotonic() >= self._not_before:
-            self._running, self._wanted = self._thread.submit(self._embed), False
+            self._least = 1 if monotonic() >= self._few_not_before else MANY
+            self._running, self._wanted = self._thread.submit(self._embed, self._least), False
+
+    def _rest(self, embedded: int) -> None:
+        now = monotonic()
+        self._not_before = now + self._look_s
+        if embedded:
+            self._few_not_before = now + (min(_TAIL_S, self._interval_s) if embedded >= MANY else self._interval_s)
+        elif self._least > 1:
+            self._wanted = True  # there may be few
 
     def run_once(self) -> Iterator[object]:
         """Embed what is missing and wait for it, as the steps of a nightly job. Raises EmbeddingFailed."""
         before = self._failures
-        self._wanted, self._not_before = True, 0.0
+        self._wanted, self._not_before, self._few_not_before = True, 0.0, 0.0
         while self._failures == before and (self._wanted or self.is_running):
             yield None
         if self._failures > before:

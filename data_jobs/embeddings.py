@@ -40,13 +40,22 @@ _PORTION_TEXTS = 2_048  # between two commits: what a kill loses, some ten secon
 Encoder = Callable[[pl.DataFrame], Iterable[Outcome]]  # texts to files of vectors: `embedding_pool.encode_on_ray`
 
 
-def embed_products(lake: Lake, actors: int, stop: Callable[[], bool] = never, niceness: int = 0) -> Iterator[Batch]:
-    """Embed every text of a product that has no vector yet, yielding after every commit."""
-    return embed_by(lake, lambda texts: encode_on_ray(lake, texts, actors, niceness), stop)
+def embed_products(
+    lake: Lake, actors: int, stop: Callable[[], bool] = never, niceness: int = 0, least: int = 1
+) -> Iterator[Batch]:
+    """Embed every text of a product that has no vector yet, yielding after every commit; none where fewer are missing.
+
+    What is left undone so is found again by the next run.
+    """
+    return embed_by(lake, lambda texts: encode_on_ray(lake, texts, actors, niceness), stop, least=least)
 
 
 def embed_by(
-    lake: Lake, encode: Encoder, stop: Callable[[], bool] = never, portion_texts: int = _PORTION_TEXTS
+    lake: Lake,
+    encode: Encoder,
+    stop: Callable[[], bool] = never,
+    portion_texts: int = _PORTION_TEXTS,
+    least: int = 1,
 ) -> Iterator[Batch]:
     """Do so by an encoder. The cursor moves with the last commit; what is done until then is found by its digests.
 
@@ -60,6 +69,8 @@ def embed_by(
     if not changes.files:
         return
     texts = _missing(lake, handle, changes)
+    if 0 < texts.height < least:
+        return
     for outcome in _portions(encode(texts), portion_texts) if texts.height else ():
         if stop():
             return

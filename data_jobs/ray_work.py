@@ -12,10 +12,10 @@ import ray
 from ray.data import DataContext
 
 from data_jobs.plans import Outcome, Plan
+from data_jobs.priority import ONE_THREAD
 from data_jobs.slices import refine_block, refine_slice
 
-# A worker that takes all cores for one task slows the others down, and tasks are as many as there are cores.
-_WORKER_ENVIRONMENT = {"POLARS_MAX_THREADS": "1", "RAY_DATA_USE_DATASOURCE_V2": "0"}
+_WORKER_ENVIRONMENT = {**ONE_THREAD, "RAY_DATA_USE_DATASOURCE_V2": "0"}
 _CPUS_PER_TASK = 0.5  # half, so that refinement still runs beside replicas that claim the cores of a small node
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -19,6 +20,7 @@ from cluster.benchmarks.memory import watching
 from cluster.errors import PlatformError
 from data_jobs.batches import refine
 from data_jobs.plans import Outcome, Plan
+from data_jobs.priority import ONE_THREAD
 from data_jobs.slices import refine_slice
 from data_jobs.tables import silver_stores
 from ingest.sources.synthetic.history import CHUNK
@@ -67,7 +69,8 @@ def _run(side: str, root: Path, receipts: int) -> _Told:
     if side != "growth":
         shutil.copytree(root / "bronze", lake)
     command = [sys.executable, "-m", "cluster.benchmarks.pipeline_sides", side, str(lake), str(receipts)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    environment = dict(os.environ) if side == "peer" else os.environ | ONE_THREAD  # as the pipeline's own process
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
     with process, watching(psutil.Process(process.pid)) as peak:
         told, _ = process.communicate()
     shutil.rmtree(lake)

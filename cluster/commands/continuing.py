@@ -25,8 +25,10 @@ def run_until_told(settings: Settings, place: str | PrivateNode) -> bool:
     That is after `pipeline.recycle_hours`, because Ray Data keeps some 27 KB of every execution for as long as its
     driver lives, or on SIGUSR1, to take up another version of the code. What runs is finished in each case.
     """
+    from data_jobs.priority import ONE_THREAD, stand_back
+
+    os.environ.update(ONE_THREAD)  # a trickle is refined in this process
     from data_jobs.continuous import run_continuously
-    from data_jobs.priority import stand_back
     from data_jobs.ray_work import joined
 
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -92,6 +92,15 @@ def test_only_products_whose_text_changed_are_embedded(lake_with_stores: Lake, r
     assert set(products["text_digest"]) <= set(second["text_digest"])
 
 
+def test_few_texts_are_left_for_a_run_that_takes_them(lake_with_stores: Lake, model: Embedder) -> None:
+    lake, here = lake_with_stores, Here(lake_with_stores, model)
+    land(lake, bronze.RECEIPTS, [make_receipt(lines=SHELF)])
+    refine_here(lake)
+    assert list(embed_by(lake, here, least=6)) == []
+    assert cursor(lake) == -1  # or nobody would find them again
+    assert sum(batch.rows_out for batch in embed_by(lake, here, least=5)) == 5
+
+
 def test_a_run_killed_after_its_first_commit_is_resumed_where_it_was(lake_with_stores: Lake, model: Embedder) -> None:
     lake, here = lake_with_stores, Here(lake_with_stores, model)
     land(lake, bronze.RECEIPTS, [make_receipt(lines=SHELF)])

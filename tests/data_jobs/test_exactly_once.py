@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from cluster.commands.continuing import run_until_told
 from configs.settings import Settings
 from data_jobs.accounts import reconcile
 from data_jobs.sync import SERVED
@@ -161,6 +162,17 @@ def test_a_continuous_run_follows_bronze_begins_anew_when_asked_and_ends_gracefu
         assert process.wait(timeout=120) == 0
     finish(platform)  # receipts are synced first: what follows from them may not have been when it was told to end
     check_totals(platform, owner, expected, bad=0)
+
+
+def test_a_continuous_run_asks_to_begin_anew_when_its_time_is_up(platform: Settings, ray_address: str) -> None:
+    soon = platform.pipeline.model_copy(update={"niceness": 0, "recycle_hours": 1 / 3_600})
+    handled = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    before = [signal.getsignal(number) for number in handled]
+    try:
+        assert run_until_told(platform.model_copy(update={"pipeline": soon}), ray_address)
+    finally:
+        for number, handler in zip(handled, before, strict=True):
+            signal.signal(number, handler)
 
 
 def wait_for_word(settings: Settings, word: str) -> None:

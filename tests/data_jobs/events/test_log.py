@@ -124,7 +124,7 @@ def test_idle_commits_are_put_behind_the_cursor_in_the_end(refined: Lake, monkey
     refined.open("silver.receipts").create_write_transaction([], "append", refined.open("silver.receipts").schema())
     assert record_events(refined) == 0
     assert refined.open(TABLE.name).version() == version
-    monkeypatch.setattr(log, "_IDLE_VERSIONS", 1)
+    monkeypatch.setattr(log, "_IDLE_VERSIONS", 1)  # instead of making a hundred commits
     assert record_events(refined) == 0
     assert refined.open(TABLE.name).version() == version + 1
     assert find_pending(refined, refined.open(TABLE.name)).read == ()
