@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -69,8 +68,9 @@ def _run(side: str, root: Path, receipts: int) -> _Told:
     if side != "growth":
         shutil.copytree(root / "bronze", lake)
     command = [sys.executable, "-m", "cluster.benchmarks.pipeline_sides", side, str(lake), str(receipts)]
-    environment = dict(os.environ) if side == "peer" else os.environ | ONE_THREAD  # as the pipeline's own process
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    if side != "peer":  # as the pipeline's own process
+        command = ["env", *(f"{name}={value}" for name, value in ONE_THREAD.items()), *command]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     with process, watching(psutil.Process(process.pid)) as peak:
         told, _ = process.communicate()
     shutil.rmtree(lake)
