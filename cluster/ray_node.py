@@ -56,6 +56,7 @@ def node_environment(settings: Settings) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
         "RAY_SERVE_HAPROXY_LOG_TARGET": "127.0.0.1:514 sample 1:1000",  # else a datagram for every request
         "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # counted in Python, one datagram a request, and lossy
+        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "cluster.entrance:middlewares",
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # with 10 s a dead proxy is an outage of half a minute
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
         "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # on a busy small machine 5 s kill the proxy before it is up

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 
+from fastapi import FastAPI
 from ray import serve
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from configs.settings import load_settings
+from serve_apps.short_way import entry
 
 
 @serve.ingress()
@@ -15,11 +17,11 @@ class Replica:
     """Builds its application from the settings it finds where it runs; no secret travels with the deployment."""
 
     def __init__(self, module: str) -> None:
-        self._application: Starlette = importlib.import_module(module).build_app(load_settings())
+        self._application: FastAPI = importlib.import_module(module).build_app(load_settings())
 
-    def __serve_build_asgi_app__(self) -> Starlette:
+    def __serve_build_asgi_app__(self) -> ASGIApp:
         """Return the application; Serve runs its lifespan in this replica's event loop."""
-        return self._application
+        return entry(self._application)
 
     async def check_health(self) -> None:
         """Raise when the replica cannot do its work; Serve then replaces it."""

@@ -87,28 +87,125 @@ $$;
 
 ALTER FUNCTION access.open_scope(p_principal_id text) OWNER TO receipts_owner;
 
+CREATE FUNCTION audit.append(p_chain bigint, p_seq bigint, p_previous bytea, p_digest bytea, p_payload text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    IF p_chain < audit.chain_day(audit.today() - 1) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO audit.spool (chain, seq, previous, digest, payload)
+    VALUES (p_chain, p_seq, p_previous, p_digest, p_payload)
+    ON CONFLICT DO NOTHING;
+    RETURN FOUND OR EXISTS (SELECT FROM audit.spool s WHERE s.chain = p_chain AND s.seq = p_seq AND s.digest = p_digest);
+END
+$$;
+
+ALTER FUNCTION audit.append(p_chain bigint, p_seq bigint, p_previous bytea, p_digest bytea, p_payload text) OWNER TO receipts_owner;
+
+CREATE FUNCTION audit.chain_day(p_day date) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ SELECT (p_day - date '1970-01-01')::bigint << 32 $$;
+
+ALTER FUNCTION audit.chain_day(p_day date) OWNER TO receipts_owner;
+
 CREATE FUNCTION audit.make_partitions(p_today date DEFAULT CURRENT_DATE) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 DECLARE
     first date;
-    partition text;
+    next date;
+    name text;
 BEGIN
     FOR i IN 0..1 LOOP
         first := (date_trunc('month', p_today) + make_interval(months => i))::date;
-        partition := format('events_%s', to_char(first, 'YYYY_MM'));
-        IF to_regclass(format('audit.%I', partition)) IS NULL THEN
+        next := (first + interval '1 month')::date;
+        name := format('events_%s', to_char(first, 'YYYY_MM'));
+        IF to_regclass(format('audit.%I', name)) IS NULL THEN
             EXECUTE format('CREATE TABLE audit.%I PARTITION OF audit.events FOR VALUES FROM (%L) TO (%L)',
-                partition, first::timestamp AT TIME ZONE 'UTC', (first + interval '1 month') AT TIME ZONE 'UTC');
+                name, first::timestamp AT TIME ZONE 'UTC', next::timestamp AT TIME ZONE 'UTC');
             EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.%I
-                FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', partition);
+                FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', name);
+        END IF;
+        name := format('spool_%s', to_char(first, 'YYYY_MM'));
+        IF to_regclass(format('audit.%I', name)) IS NULL THEN
+            EXECUTE format('CREATE TABLE audit.%I PARTITION OF audit.spool FOR VALUES FROM (%L) TO (%L)',
+                name, audit.chain_day(first), audit.chain_day(next));
+            EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.%I
+                FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', name);
         END IF;
     END LOOP;
 END
 $$;
 
 ALTER FUNCTION audit.make_partitions(p_today date) OWNER TO receipts_owner;
+
+CREATE FUNCTION audit.open_chain() RETURNS TABLE(chain bigint, head bytea)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    WITH fresh AS (SELECT sha256(uuid_send(gen_random_uuid())) AS root)
+    INSERT INTO audit.chains AS c (chain, root, head)
+    SELECT audit.chain_day(audit.today()) + nextval('audit.chain_numbers'), root, root FROM fresh
+    RETURNING c.chain, c.head
+$$;
+
+ALTER FUNCTION audit.open_chain() OWNER TO receipts_owner;
+
+CREATE FUNCTION audit.project(p_most integer DEFAULT 1000) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    one record;
+    batch record;
+    added integer;
+    moved integer := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('audit.project', 0));
+    FOR one IN SELECT c.chain, c.projected, c.head FROM audit.chains c WHERE c.closed_at IS NULL ORDER BY c.chain LOOP
+        FOR batch IN
+            SELECT s.seq, s.previous, s.digest, s.payload FROM audit.spool s
+            WHERE s.chain = one.chain AND s.seq > one.projected ORDER BY s.seq LIMIT p_most - moved
+        LOOP
+            IF batch.seq <> one.projected + 1 OR batch.previous <> one.head
+                OR batch.digest <> sha256(batch.previous || convert_to(batch.payload, 'UTF8'))
+            THEN
+                INSERT INTO audit.faults (chain, seq) VALUES (one.chain, batch.seq) ON CONFLICT DO NOTHING;
+            END IF;
+            INSERT INTO audit.events (
+                event_id, occurred_at, principal_id, role, session_id, route, outcome, status,
+                receipt_ids, customer_ids, purpose, constraints, client_address, request_id
+            )
+            SELECT
+                md5(format('%s:%s:%s', one.chain, batch.seq, place))::uuid, (e ->> 'occurred_at')::timestamptz,
+                e ->> 'principal_id', e ->> 'role', e ->> 'session_id', e ->> 'route', e ->> 'outcome',
+                (e ->> 'status')::smallint,
+                ARRAY(SELECT jsonb_array_elements_text(e -> 'receipt_ids')),
+                ARRAY(SELECT jsonb_array_elements_text(e -> 'customer_ids')),
+                e ->> 'purpose', coalesce((e -> 'constraints')::text, ''), e ->> 'client_address', e ->> 'request_id'
+            FROM jsonb_array_elements(batch.payload::jsonb) WITH ORDINALITY AS told (e, place);
+            GET DIAGNOSTICS added = ROW_COUNT;
+            INSERT INTO audit.projections (chain, seq, events) VALUES (one.chain, batch.seq, added);
+            one.projected := batch.seq;
+            one.head := batch.digest;
+            moved := moved + 1;
+        END LOOP;
+        UPDATE audit.chains c SET projected = one.projected, head = one.head
+            WHERE c.chain = one.chain AND c.projected <> one.projected;
+        EXIT WHEN moved >= p_most;
+        -- Nothing is appended to it any more, and all of it was seen.
+        UPDATE audit.chains c SET closed_at = clock_timestamp()
+            WHERE c.chain = one.chain AND c.chain < audit.chain_day(audit.today() - 2);
+    END LOOP;
+    RETURN moved;
+END
+$$;
+
+ALTER FUNCTION audit.project(p_most integer) OWNER TO receipts_owner;
 
 CREATE FUNCTION audit.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -119,6 +216,13 @@ END
 $$;
 
 ALTER FUNCTION audit.refuse_change() OWNER TO receipts_owner;
+
+CREATE FUNCTION audit.today() RETURNS date
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ SELECT (now() AT TIME ZONE 'UTC')::date $$;
+
+ALTER FUNCTION audit.today() OWNER TO receipts_owner;
 
 CREATE FUNCTION ingest.rotate_outbox(p_bytes bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -154,6 +258,59 @@ END
 $$;
 
 ALTER FUNCTION ingest.rotate_outbox(p_bytes bigint) OWNER TO receipts_owner;
+
+CREATE FUNCTION retail.find_context(p_scope text, p_customer_id text) RETURNS TABLE(customer_id text, first_name text, last_name text, email_masked text, phone_masked text, city text, customer_since date, document text)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_catalog.set_config('app.scope', p_scope, true);
+    RETURN QUERY
+        SELECT c.customer_id, c.first_name, c.last_name, c.email_masked, c.phone_masked, c.city, c.customer_since,
+            p.document
+        FROM retail.customers c
+        LEFT JOIN retail.customer_profiles p USING (customer_id)
+        WHERE c.customer_id = p_customer_id;
+END
+$$;
+
+ALTER FUNCTION retail.find_context(p_scope text, p_customer_id text) OWNER TO receipts_owner;
+
+CREATE FUNCTION retail.find_receipts(p_scope text, p_receipt_ids text[]) RETURNS TABLE(receipt_id text, document text, store_document text, customer_id text)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_catalog.set_config('app.scope', p_scope, true);
+    RETURN QUERY
+        SELECT r.receipt_id, r.document, s.document, r.customer_id
+        FROM retail.receipts r
+        JOIN retail.stores s USING (store_id)
+        WHERE r.receipt_id = ANY (p_receipt_ids);
+END
+$$;
+
+ALTER FUNCTION retail.find_receipts(p_scope text, p_receipt_ids text[]) OWNER TO receipts_owner;
+
+CREATE FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) RETURNS TABLE(document text, store_name text, time_zone text, purchased_on date, purchased_at timestamp with time zone, receipt_id text)
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM pg_catalog.set_config('app.scope', p_scope, true);
+    RETURN QUERY
+        SELECT r.document, s.name, s.time_zone, r.purchased_on, r.purchased_at, r.receipt_id
+        FROM retail.receipts r
+        JOIN retail.stores s USING (store_id)
+        WHERE r.customer_id = p_customer_id AND (r.purchased_at, r.receipt_id) < (p_before_at, p_before_id)
+        ORDER BY r.purchased_at DESC, r.receipt_id DESC
+        LIMIT p_rows;
+    IF NOT FOUND THEN
+        RETURN QUERY
+            SELECT NULL::text, NULL::text, NULL::text, NULL::date, NULL::timestamptz, NULL::text
+            FROM retail.customers c WHERE c.customer_id = p_customer_id;
+    END IF;
+END
+$$;
+
+ALTER FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) OWNER TO receipts_owner;
 
 CREATE FUNCTION retail.name_keys(p_name_norm text) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -368,6 +525,27 @@ CREATE TABLE access.scopes (
 
 ALTER TABLE access.scopes OWNER TO receipts_owner;
 
+CREATE SEQUENCE audit.chain_numbers
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    MAXVALUE 4294967295
+    CACHE 1;
+
+ALTER SEQUENCE audit.chain_numbers OWNER TO receipts_owner;
+
+CREATE TABLE audit.chains (
+    chain bigint NOT NULL,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    opened_by name DEFAULT SESSION_USER NOT NULL,
+    root bytea NOT NULL,
+    projected bigint DEFAULT 0 NOT NULL,
+    head bytea NOT NULL,
+    closed_at timestamp with time zone
+);
+
+ALTER TABLE audit.chains OWNER TO receipts_owner;
+
 CREATE TABLE audit.events (
     event_id uuid NOT NULL,
     occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
@@ -406,6 +584,57 @@ CREATE TABLE audit.events_other (
 );
 
 ALTER TABLE audit.events_other OWNER TO receipts_owner;
+
+CREATE TABLE audit.faults (
+    chain bigint NOT NULL,
+    seq bigint NOT NULL,
+    found_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE audit.faults OWNER TO receipts_owner;
+
+CREATE TABLE audit.projections (
+    "position" bigint NOT NULL,
+    chain bigint NOT NULL,
+    seq bigint NOT NULL,
+    events integer NOT NULL
+);
+
+ALTER TABLE audit.projections OWNER TO receipts_owner;
+
+ALTER TABLE audit.projections ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME audit.projections_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE audit.spool (
+    chain bigint NOT NULL,
+    seq bigint NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    previous bytea NOT NULL,
+    digest bytea NOT NULL,
+    payload text NOT NULL,
+    CONSTRAINT spool_seq_check CHECK ((seq > 0))
+)
+PARTITION BY RANGE (chain);
+
+ALTER TABLE audit.spool OWNER TO receipts_owner;
+
+CREATE TABLE audit.spool_other (
+    chain bigint CONSTRAINT spool_chain_not_null NOT NULL,
+    seq bigint CONSTRAINT spool_seq_not_null NOT NULL,
+    recorded_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT spool_recorded_at_not_null NOT NULL,
+    previous bytea CONSTRAINT spool_previous_not_null NOT NULL,
+    digest bytea CONSTRAINT spool_digest_not_null NOT NULL,
+    payload text CONSTRAINT spool_payload_not_null NOT NULL,
+    CONSTRAINT spool_seq_check CHECK ((seq > 0))
+);
+
+ALTER TABLE audit.spool_other OWNER TO receipts_owner;
 
 CREATE TABLE auth.codes (
     code_digest bytea NOT NULL,
@@ -819,6 +1048,8 @@ ALTER TABLE sync.watermarks OWNER TO receipts_owner;
 
 ALTER TABLE ONLY audit.events ATTACH PARTITION audit.events_other DEFAULT;
 
+ALTER TABLE ONLY audit.spool ATTACH PARTITION audit.spool_other DEFAULT;
+
 ALTER TABLE ONLY ingest.outbox ATTACH PARTITION ingest.outbox_0 FOR VALUES IN ('0');
 
 ALTER TABLE ONLY ingest.outbox ATTACH PARTITION ingest.outbox_1 FOR VALUES IN ('1');
@@ -835,11 +1066,29 @@ ALTER TABLE ONLY access.scopes
 ALTER TABLE ONLY access.scopes
     ADD CONSTRAINT scopes_region_ids_all_regions_key UNIQUE (region_ids, all_regions);
 
+ALTER TABLE ONLY audit.chains
+    ADD CONSTRAINT chains_pkey PRIMARY KEY (chain);
+
 ALTER TABLE ONLY audit.events
     ADD CONSTRAINT events_pkey PRIMARY KEY (occurred_at, event_id);
 
 ALTER TABLE ONLY audit.events_other
     ADD CONSTRAINT events_other_pkey PRIMARY KEY (occurred_at, event_id);
+
+ALTER TABLE ONLY audit.faults
+    ADD CONSTRAINT faults_pkey PRIMARY KEY (chain, seq);
+
+ALTER TABLE ONLY audit.projections
+    ADD CONSTRAINT projections_chain_seq_key UNIQUE (chain, seq);
+
+ALTER TABLE ONLY audit.projections
+    ADD CONSTRAINT projections_pkey PRIMARY KEY ("position");
+
+ALTER TABLE ONLY audit.spool
+    ADD CONSTRAINT spool_pkey PRIMARY KEY (chain, seq);
+
+ALTER TABLE ONLY audit.spool_other
+    ADD CONSTRAINT spool_other_pkey PRIMARY KEY (chain, seq);
 
 ALTER TABLE ONLY auth.codes
     ADD CONSTRAINT codes_pkey PRIMARY KEY (code_digest);
@@ -910,6 +1159,8 @@ ALTER TABLE ONLY sync.backfills
 ALTER TABLE ONLY sync.watermarks
     ADD CONSTRAINT watermarks_pkey PRIMARY KEY (table_name);
 
+CREATE INDEX chains_open ON audit.chains USING btree (chain) WHERE (closed_at IS NULL);
+
 CREATE INDEX events_by_customer ON ONLY audit.events USING gin (customer_ids);
 
 CREATE INDEX events_by_principal ON ONLY audit.events USING btree (principal_id, occurred_at);
@@ -968,15 +1219,25 @@ ALTER INDEX audit.events_pkey ATTACH PARTITION audit.events_other_pkey;
 
 ALTER INDEX audit.events_by_principal ATTACH PARTITION audit.events_other_principal_id_occurred_at_idx;
 
+ALTER INDEX audit.spool_pkey ATTACH PARTITION audit.spool_other_pkey;
+
 ALTER INDEX ingest.outbox_by_xid ATTACH PARTITION ingest.outbox_0_xid_idx;
 
 ALTER INDEX ingest.outbox_by_xid ATTACH PARTITION ingest.outbox_1_xid_idx;
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON audit.events FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON audit.faults FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON audit.spool FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.events FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.events_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
 ALTER TABLE ONLY ingest.desk_orders
     ADD CONSTRAINT desk_orders_quarantine_id_fkey FOREIGN KEY (quarantine_id) REFERENCES ingest.quarantine(quarantine_id);
@@ -1055,11 +1316,31 @@ GRANT ALL ON FUNCTION access.my_regions() TO receipts_search;
 REVOKE ALL ON FUNCTION access.open_scope(p_principal_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION access.open_scope(p_principal_id text) TO receipts_auth;
 
+REVOKE ALL ON FUNCTION audit.append(p_chain bigint, p_seq bigint, p_previous bytea, p_digest bytea, p_payload text) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.append(p_chain bigint, p_seq bigint, p_previous bytea, p_digest bytea, p_payload text) TO receipts_api;
+GRANT ALL ON FUNCTION audit.append(p_chain bigint, p_seq bigint, p_previous bytea, p_digest bytea, p_payload text) TO receipts_auth;
+
 REVOKE ALL ON FUNCTION audit.make_partitions(p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.make_partitions(p_today date) TO receipts_pipeline;
 
+REVOKE ALL ON FUNCTION audit.open_chain() FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.open_chain() TO receipts_api;
+GRANT ALL ON FUNCTION audit.open_chain() TO receipts_auth;
+
+REVOKE ALL ON FUNCTION audit.project(p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.project(p_most integer) TO receipts_pipeline;
+
 REVOKE ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) TO receipts_ingest;
+
+REVOKE ALL ON FUNCTION retail.find_context(p_scope text, p_customer_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION retail.find_context(p_scope text, p_customer_id text) TO receipts_api;
+
+REVOKE ALL ON FUNCTION retail.find_receipts(p_scope text, p_receipt_ids text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION retail.find_receipts(p_scope text, p_receipt_ids text[]) TO receipts_api;
+
+REVOKE ALL ON FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) TO receipts_api;
 
 REVOKE ALL ON FUNCTION search.search_customers(p_words text[], p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION search.search_customers(p_words text[], p_most integer) TO receipts_api;
@@ -1072,9 +1353,6 @@ GRANT ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids inte
 GRANT SELECT ON TABLE access.regions TO receipts_api;
 GRANT SELECT ON TABLE access.regions TO receipts_auth;
 GRANT SELECT,INSERT,UPDATE ON TABLE access.regions TO receipts_ingest;
-
-GRANT INSERT ON TABLE audit.events TO receipts_api;
-GRANT INSERT ON TABLE audit.events TO receipts_auth;
 
 GRANT SELECT,INSERT,DELETE ON TABLE auth.codes TO receipts_auth;
 

@@ -12,6 +12,7 @@ from threading import Event
 import psycopg
 
 from configs.settings import Settings
+from data_jobs.audit_trail import project_trail
 from data_jobs.catalogue import in_order
 from data_jobs.continuous_embedding import Embedding
 from data_jobs.declaration import Table
@@ -80,6 +81,7 @@ def _rounds(
             # At once: who waits for a receipt or a profile does not wait for the sums that come after it in the round.
             _sync(lake, connection, [table for table in _REFINED if table.name == batch.table])
         _sync(lake, connection, _REFINED)  # and what upkeep has moved on, or was left behind when this process began
+        project_trail(connection)
         embedding.turn()
         if not embedding.is_running:  # it commits to the lake too, and upkeep would get in its way
             next(nights)

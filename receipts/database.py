@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -44,16 +45,30 @@ def connect(settings: Settings, role: DatabaseRole) -> psycopg.Connection[tuple[
     return psycopg.connect(conninfo(settings, role), connect_timeout=5)  # 5 s: a down server must not hang a command
 
 
-def open_pool(settings: Settings, role: DatabaseRole, size: int | None = None) -> AsyncConnectionPool:
-    """Return an unopened asynchronous pool; `await pool.open()` in the process that uses it."""
-    timeout = f"-c statement_timeout={settings.database.statement_timeout_ms}"
+def open_pool(
+    settings: Settings, role: DatabaseRole, size: int | None = None, *, autocommit: bool = False
+) -> AsyncConnectionPool:
+    """Return an unopened asynchronous pool; `await pool.open()` in the process that uses it.
+
+    With `autocommit` a statement is a transaction of its own, without the round trips of BEGIN and COMMIT.
+    """
     return AsyncConnectionPool(
-        conninfo(settings, role, {"options": timeout, "connect_timeout": 5}),
+        conninfo(settings, role, _timeouts(settings)),
         min_size=1,
         max_size=size or settings.database.pool_size,
+        kwargs={"autocommit": autocommit},
         open=False,
         name=role.value,
     )
+
+
+async def open_connection(settings: Settings, role: DatabaseRole) -> psycopg.AsyncConnection[Any]:
+    """Open one asynchronous connection, on which a statement is a transaction of its own."""
+    return await psycopg.AsyncConnection.connect(conninfo(settings, role, _timeouts(settings)), autocommit=True)
+
+
+def _timeouts(settings: Settings) -> dict[str, str | int]:
+    return {"options": f"-c statement_timeout={settings.database.statement_timeout_ms}", "connect_timeout": 5}
 
 
 def _dsn_parts(dsn: str) -> dict[str, str | int]:

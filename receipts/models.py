@@ -60,10 +60,11 @@ def _utc(value: datetime) -> datetime:
 # No control characters: Postgres refuses NUL, and a receipt is one line per line.
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
+CUSTOMER_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
 Cents = Annotated[int, Field(ge=-MAX_CENTS, le=MAX_CENTS, strict=True)]
 Text = Annotated[str, Field(pattern=_PRINTABLE)]
 Name = Annotated[Text, Field(min_length=1, max_length=200)]
-CustomerId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
+CustomerId = Annotated[str, Field(pattern=CUSTOMER_ID_PATTERN)]
 Sku = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$")]
 Day = Annotated[date, BeforeValidator(_written_day), AfterValidator(_sane_day)]
 Instant = Annotated[AwareDatetime, BeforeValidator(_written_instant), AfterValidator(_utc)]

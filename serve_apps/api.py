@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 
-from serve_apps.audit import AuditTrail
+from serve_apps.audit import CUSTOMER_SERVICE, AuditTrail
 from serve_apps.authentication import Authentication
 from serve_apps.frame import BodyLimit, Frame
 from serve_apps.serving import ServingContext, opened
@@ -28,7 +28,7 @@ def build_api(
     *,
     lifespan: Lifespan | None = None,
     public: bool = False,
-    purpose: str = "customer_service",
+    purpose: str = CUSTOMER_SERVICE,
 ) -> FastAPI:
     """Return the application of one capability: framed, audited, authenticated, limited, in this order.
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from uuid import uuid4
 
-import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from receipts.errors import Unavailable
@@ -14,6 +12,7 @@ from serve_apps.exchange import Exchange, exchange_of
 from serve_apps.problems import problem_response
 
 ANONYMOUS = "anonymous"
+CUSTOMER_SERVICE = "customer_service"  # the purpose of nearly all that is asked
 _OUTCOMES = {404: "not_found", 401: "refused", 403: "refused", 429: "refused"}
 
 
@@ -37,7 +36,7 @@ class AuditTrail:
         exchange = exchange_of(scope)
         answer = await self._answer(scope, receive, exchange)
         try:
-            await self._writer.record(self._event(scope, exchange, answer[0]["status"]))
+            await self._writer.record(event_of(exchange, scope, _route(scope), answer[0]["status"], self._purpose))
         except Unavailable as error:
             await problem_response(error, exchange.request_id, scope)(scope, receive, send)
             return
@@ -57,24 +56,27 @@ class AuditTrail:
             await problem_response(error, exchange.request_id, scope)(scope, receive, hold)
         return held
 
-    def _event(self, scope: Scope, exchange: Exchange, status: int) -> AuditEvent:
-        who = exchange.principal
-        return AuditEvent(
-            event_id=uuid4(),
-            occurred_at=datetime.now(UTC),
-            principal_id=who.principal_id if who else ANONYMOUS,
-            role=who.role.value if who else ANONYMOUS,
-            session_id=who.session_id if who else "",
-            route=_route(scope),
-            outcome=outcome(status),
-            status=status,
-            receipt_ids=",".join(dict.fromkeys(exchange.receipt_ids)),
-            customer_ids=",".join(dict.fromkeys(exchange.customer_ids)),
-            purpose=self._purpose,
-            constraints=orjson.dumps(exchange.constraints).decode() if exchange.constraints else "",
-            client_address=_address(scope),
-            request_id=exchange.request_id,
-        )
+
+def event_of(exchange: Exchange, scope: Scope, route: str, status: int, purpose: str) -> AuditEvent:
+    """Return what the trail says of a request: `route` is a pattern, never the path itself."""
+    who = exchange.principal
+    event: AuditEvent = {
+        "occurred_at": datetime.now(UTC),
+        "principal_id": who.principal_id if who else ANONYMOUS,
+        "role": who.role.value if who else ANONYMOUS,
+        "session_id": who.session_id if who else "",
+        "route": route,
+        "outcome": outcome(status),
+        "status": status,
+        "receipt_ids": list(dict.fromkeys(exchange.receipt_ids)),
+        "customer_ids": list(dict.fromkeys(exchange.customer_ids)),
+        "purpose": purpose,
+        "client_address": _address(scope),
+        "request_id": exchange.request_id,
+    }
+    if exchange.constraints:
+        event["constraints"] = exchange.constraints
+    return event
 
 
 def outcome(status: int) -> str:

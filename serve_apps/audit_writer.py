@@ -1,56 +1,57 @@
-"""The audit trail's writer: events of many requests in one insert, and nobody answered before its commit."""
+"""The audit trail's writer: events of many requests in one row, and nobody answered before its commit."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
+import time
 from collections import deque
-from datetime import datetime
-from itertools import islice
-from typing import NamedTuple
-from uuid import UUID
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
 
+import orjson
 import psycopg
-from psycopg_pool import AsyncConnectionPool
+from psycopg import AsyncConnection
 
 from receipts.errors import Unavailable
 from receipts.sql import load_sql
 
 log = logging.getLogger(__name__)
 _SQL = load_sql("serve_apps", "audit")
-_BATCH = 256  # events in one insert: beyond it a commit takes longer without carrying more per second
+_BATCH = 256  # events in one row: beyond it a commit takes longer without carrying more per second
 _MOST_WAITING = 4_096  # events a replica holds back; beyond it the trail is too slow to answer at all
-_CONNECTION_S = 2.0  # wait for the trail's connection
 _WRITE_S = 5.0  # a write that takes longer counts as failed
-_ATTEMPTS = 2  # the second one opens a new connection; a repeated event has the same key and is ignored
+_ATTEMPTS = 2  # the second one on a new connection, or on a new chain: a group that is there already changes nothing
+_CHAIN_S = 43_200.0  # the database takes nothing for a chain that is older than yesterday
+
+AuditEvent = dict[str, Any]  # as `audit.event_of` makes it
 
 
-class AuditEvent(NamedTuple):
-    """One row of the trail, in the order of `record_events`."""
+@dataclass(slots=True)  # not frozen: it grows with every group
+class _Chain:
+    """Where a chain ends: the last group that is durable, and the digest that the next one covers."""
 
-    event_id: UUID
-    occurred_at: datetime
-    principal_id: str
-    role: str
-    session_id: str
-    route: str
-    outcome: str
-    status: int
-    receipt_ids: str  # parted by commas: arrays of arrays cannot be unnested
-    customer_ids: str
-    purpose: str
-    constraints: str
-    client_address: str
-    request_id: str
+    number: int
+    head: bytes
+    opened: float
+    seq: int = 0
 
 
 class AuditWriter:
-    """Groups the events of one replica. While one group commits, the next one gathers."""
+    """Groups the events of one replica. While one group commits, the next one gathers.
 
-    def __init__(self, pool: AsyncConnectionPool) -> None:
-        self._pool = pool
+    Groups are rows of a chain: each covers the digest of the one before, so that none can be changed or taken out
+    unseen. A group whose fate is unknown ends its chain, and the next one begins another.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[AsyncConnection[Any]]]) -> None:
+        self._connect = connect
+        self._connection: AsyncConnection[Any] | None = None  # kept: asking a pool for it costs as much as a write
         self._waiting: deque[tuple[AuditEvent, asyncio.Future[None]]] = deque()
         self._flusher: asyncio.Task[None] | None = None
+        self._chain: _Chain | None = None
 
     async def record(self, event: AuditEvent) -> None:
         """Return when the event is durable. Raises Unavailable when it cannot be made so."""
@@ -62,13 +63,17 @@ class AuditWriter:
             self._flusher = asyncio.create_task(self._flush())
         await done
 
+    async def aclose(self) -> None:
+        """Let go of the connection; the next event opens another one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
     async def _flush(self) -> None:
         try:
             while self._waiting:
-                group = list(islice(self._waiting, _BATCH))
-                for _ in group:
-                    self._waiting.popleft()
-                failure = await self._write([event for event, _ in group])
+                group = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
+                failure = await self._write(orjson.dumps([event for event, _ in group]))
                 for _, done in group:
                     if done.done():  # its request went away meanwhile
                         continue
@@ -79,22 +84,35 @@ class AuditWriter:
         finally:
             self._flusher = None
 
-    async def _write(self, events: list[AuditEvent]) -> Unavailable | None:
-        """Insert a group; return why it is not durable, or None."""
-        columns = [list(column) for column in zip(*events, strict=True)]
-        problem = ""
+    async def _write(self, payload: bytes) -> Unavailable | None:
+        """Append a group; return why it is not durable, or None."""
+        problem = "another group stands in its place"
         for _ in range(_ATTEMPTS):
             try:
-                async with (
-                    asyncio.timeout(_WRITE_S),
-                    self._pool.connection(timeout=_CONNECTION_S) as connection,
-                    connection.pipeline(),
-                    connection.transaction(),
-                ):
-                    await connection.execute(_SQL["record_events"], columns, prepare=True)
+                async with asyncio.timeout(_WRITE_S):
+                    if self._connection is None:
+                        self._connection = await self._connect()
+                    if await self._append(self._connection, payload):
+                        return None
+                    self._chain = None
             except (psycopg.Error, TimeoutError) as error:
                 problem = f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
-            else:
-                return None
-        log.error("%d audit events could not be written: %s", len(events), problem)
+                await self.aclose()
+        self._chain = None
+        log.error("%d bytes of audit events could not be written: %s", len(payload), problem)
         return Unavailable("The audit trail cannot be written, and nothing is answered without it; try again shortly.")
+
+    async def _append(self, connection: AsyncConnection[Any], payload: bytes) -> bool:
+        """Say whether the group is durable as the next one of the chain."""
+        if self._chain is None or time.monotonic() - self._chain.opened > _CHAIN_S:
+            opened = await (await connection.execute(_SQL["open_chain"])).fetchone()
+            assert opened is not None
+            self._chain = _Chain(opened[0], opened[1], time.monotonic())
+        chain = self._chain
+        digest = hashlib.sha256(chain.head + payload).digest()
+        group = (chain.number, chain.seq + 1, chain.head, digest, payload.decode())
+        answer = await (await connection.execute(_SQL["append"], group, prepare=True)).fetchone()
+        assert answer is not None
+        if answer[0]:
+            chain.seq, chain.head = chain.seq + 1, digest
+        return bool(answer[0])

@@ -20,14 +20,16 @@ class Authentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass one request on; raises Unauthenticated."""
         if scope["type"] == "http":
-            exchange_of(scope).principal = self._recognise(scope)
+            exchange_of(scope).principal = recognise(scope, self._tokens)
         await self._app(scope, receive, send)
 
-    def _recognise(self, scope: Scope) -> Principal:
-        given = [value for name, value in scope["headers"] if name == b"authorization"]
-        if not given:
-            raise Unauthenticated
-        scheme, _, token = given[0].decode("latin-1").partition(" ")
-        if len(given) > 1 or scheme.lower() != "bearer":
-            raise Unauthenticated("Send one header `Authorization: Bearer <access token>`.")
-        return self._tokens.verify(token)
+
+def recognise(scope: Scope, tokens: TokenVerifier) -> Principal:
+    """Return whom the request's token stands for. Raises Unauthenticated."""
+    given = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not given:
+        raise Unauthenticated
+    scheme, _, token = given[0].decode("latin-1").partition(" ")
+    if len(given) > 1 or scheme.lower() != "bearer":
+        raise Unauthenticated("Send one header `Authorization: Bearer <access token>`.")
+    return tokens.verify(token)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -19,8 +20,9 @@ from receipts.sql import load_sql
 from serve_apps.api import build_api
 from serve_apps.exchange import Caller
 from serve_apps.guard import guard
-from serve_apps.scoped import scoped
+from serve_apps.scoped import CONNECTION_S
 from serve_apps.serving import Serving, ServingContext, serving_context
+from serve_apps.short_way import CUSTOMER_ID, Shortcut
 
 _SQL = load_sql("serve_apps", "context")
 router = APIRouter()
@@ -49,14 +51,14 @@ class CustomerContext(BaseModel):
 @router.get("/context/{customer_id}", response_model=CustomerContext)
 async def context_of(customer_id: Annotated[CustomerId, Path()], caller: Reader, serving: Serving) -> Response:
     """Return what a rep needs to know of a customer of the caller's regions."""
-    caller.record(customer_ids=[customer_id])
-    return Response(await find_context(serving, caller.principal, customer_id), media_type="application/json")
+    return Response(await _render(serving, caller, customer_id), media_type="application/json")
 
 
 async def find_context(context: ServingContext, principal: Principal, customer_id: str) -> bytes:
     """Return the rendered context of a customer; the profile's document is passed on as it is. Raises NotFound."""
-    async with scoped(context.pool, principal) as connection, connection.cursor(row_factory=dict_row) as cursor:
-        await cursor.execute(_SQL["find_customer"], {"customer_id": customer_id})
+    async with context.pool.connection(timeout=CONNECTION_S) as connection:
+        cursor = connection.cursor(row_factory=dict_row)
+        await cursor.execute(_SQL["find_context"], (principal.scope_id, customer_id), prepare=True)
         row = await cursor.fetchone()
     if row is None:
         raise NotFound
@@ -64,6 +66,17 @@ async def find_context(context: ServingContext, principal: Principal, customer_i
     return orjson.dumps({"customer": row, "profile": orjson.Fragment(profile) if profile else None})
 
 
+async def _render(context: ServingContext, caller: Caller, customer_id: str) -> bytes:
+    caller.record(customer_ids=[customer_id])
+    return await find_context(context, caller.principal, customer_id)
+
+
 def build_app(settings: Settings) -> FastAPI:
     """Return the customer context application."""
-    return build_api("Customer context", serving_context(settings), [router])
+    context = serving_context(settings)
+    shortcut = Shortcut(
+        "/context/", "customer_id", "", CUSTOMER_ID, Permission.READ_CUSTOMERS, partial(_render, context)
+    )
+    app = build_api("Customer context", context, [router])
+    app.state.shortcut = shortcut
+    return app

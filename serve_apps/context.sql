@@ -1,7 +1,4 @@
--- name: find_customer
+-- name: find_context
 -- A customer as a rep sees one on the phone: masked contacts, and the profile that the pipeline keeps.
-SELECT
-    c.customer_id, c.first_name, c.last_name, c.email_masked, c.phone_masked, c.city, c.customer_since, p.document
-FROM retail.customers c
-LEFT JOIN retail.customer_profiles p USING (customer_id)
-WHERE c.customer_id = %(customer_id)s;
+SELECT customer_id, first_name, last_name, email_masked, phone_masked, city, customer_since, document
+FROM retail.find_context(%s, %s);

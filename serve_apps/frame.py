@@ -2,25 +2,47 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+import itertools
+import secrets
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from receipts.errors import TooLarge, Unavailable
 from serve_apps.exchange import begin_exchange
 
-_ID = b"x-request-id"
-_HEADERS = {
-    b"cache-control": b"no-store",
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-    b"x-frame-options": b"DENY",
-}
+REQUEST_ID = b"x-request-id"
+PROTECTION = (
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"x-frame-options", b"DENY"),
+)
+_process = secrets.token_hex(8)
+_requests = itertools.count()
+
+
+def new_request_id() -> str:
+    """Return 32 hex digits that no other request of any process has: ours, because a client's is not trusted."""
+    return f"{_process}{next(_requests):016x}"
+
+
+def framed(send: Send, request_id: str) -> Send:
+    """Return a `send` that gives the answer its protective headers and its id."""
+
+    async def send_framed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given = [(name, value) for name, value in message["headers"] if name != REQUEST_ID]
+            names = {name for name, _ in given}
+            missing = [(name, value) for name, value in PROTECTION if name not in names]
+            message["headers"] = [*given, *missing, (REQUEST_ID, request_id.encode())]
+        await send(message)
+
+    return send_framed
 
 
 class Frame:
-    """Gives each request an id of ours (a client's is not trusted) and each answer its protective headers."""
+    """Gives each request its id and each answer its protective headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,20 +52,11 @@ class Frame:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = uuid4().hex
+        request_id = new_request_id()
         begin_exchange(scope, request_id)
         if scope["path"] == scope.get("root_path"):  # /receipt means /receipt/
             scope["path"] += "/"
-
-        async def send_framed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = [(name, value) for name, value in message["headers"] if name != _ID]
-                names = {name for name, _ in given}
-                missing = [(name, value) for name, value in _HEADERS.items() if name not in names]
-                message["headers"] = [*given, *missing, (_ID, request_id.encode())]
-            await send(message)
-
-        await self._app(scope, receive, send_framed)
+        await self._app(scope, receive, framed(send, request_id))
 
 
 class BodyLimit:

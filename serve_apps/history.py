@@ -16,7 +16,7 @@ from serve_apps.api import build_api
 from serve_apps.cursors import START, Place, encode_cursor, parse_cursor
 from serve_apps.exchange import Caller
 from serve_apps.guard import guard
-from serve_apps.scoped import scoped
+from serve_apps.scoped import CONNECTION_S
 from serve_apps.serving import Serving, ServingContext, serving_context
 from serve_apps.summaries import ReceiptSummary, SummaryRow, summary
 
@@ -59,19 +59,18 @@ async def list_receipts(
     Raises NotFound when the scope holds neither the customer nor one of the customer's receipts there.
     """
     wanted = {
+        "scope": principal.scope_id,
         "customer_id": customer_id,
         "before_at": before.purchased_at,
         "before_id": before.receipt_id,
         "rows": limit + 1,  # one more than shown tells whether there is a next page
     }
-    async with scoped(context.pool, principal) as connection:
-        listing = await connection.execute(_SQL["list_receipts"], wanted)
-        customer = await connection.execute(_SQL["find_customer"], {"customer_id": customer_id})
+    async with context.pool.connection(timeout=CONNECTION_S) as connection:
+        listing = await connection.execute(_SQL["list_receipts"], wanted, prepare=True)
         rows = await listing.fetchall()
-        known = await customer.fetchone()
-    if not rows and known is None:
+    if not rows:
         raise NotFound
-    shown = rows[:limit]
+    shown = [row for row in rows[:limit] if row[0] is not None]
     last = Place(*shown[-1][4:]) if len(rows) > limit else None
     return History(
         customer_id=customer_id,

@@ -13,7 +13,7 @@ from receipts.access import Principal
 from receipts.sql import load_sql
 
 _SQL = load_sql("serve_apps", "scoped")
-_WAIT_S = 2.0  # for a connection: beyond it the replica is overloaded or the database is down, and says so
+CONNECTION_S = 2.0  # wait for a connection: beyond it the replica is overloaded or the database is down, and says so
 
 
 @asynccontextmanager
@@ -24,7 +24,7 @@ async def scoped(pool: AsyncConnectionPool, principal: Principal) -> AsyncGenera
     when no connection is free in time or the database is gone.
     """
     async with (
-        pool.connection(timeout=_WAIT_S) as connection,
+        pool.connection(timeout=CONNECTION_S) as connection,
         connection.pipeline(),
         connection.transaction(),
     ):

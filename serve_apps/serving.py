@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends
@@ -13,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
 from configs.settings import Settings
-from receipts.database import DatabaseRole, open_pool
+from receipts.database import DatabaseRole, open_connection, open_pool
 from serve_apps.audit_writer import AuditWriter
 from serve_apps.keys import KeyRing, key_source
 from serve_apps.tokens import TokenVerifier
@@ -29,7 +30,6 @@ class ServingContext:
 
     settings: Settings
     pool: AsyncConnectionPool
-    audit_pool: AsyncConnectionPool
     tokens: TokenVerifier
     audit: AuditWriter
 
@@ -41,13 +41,11 @@ class ServingContext:
 
 def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -> ServingContext:
     """Return a replica's context, not yet opened."""
-    audit_pool = open_pool(settings, role, size=1)
     return ServingContext(
         settings=settings,
-        pool=open_pool(settings, role),
-        audit_pool=audit_pool,
+        pool=open_pool(settings, role, autocommit=True),
         tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings))),
-        audit=AuditWriter(audit_pool),
+        audit=AuditWriter(partial(open_connection, settings, role)),
     )
 
 
@@ -60,7 +58,7 @@ async def opened(context: ServingContext) -> AsyncGenerator[None, None]:
     await context.tokens.keys.refresh()
     keeper = asyncio.create_task(context.tokens.keys.keep_fresh())
     try:
-        async with context.pool, context.audit_pool:
+        async with context.pool, aclosing(context.audit):
             yield
     finally:
         keeper.cancel()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import statistics
@@ -26,7 +25,7 @@ from cluster.errors import PlatformError
 from cluster.parts import PARTS
 from configs.settings import Settings
 from ingest.sources.synthetic.history import history_receipts
-from loadtest.bench.http_driver import drive, get_request
+from loadtest.bench.http_driver import get_request, run
 from loadtest.bench.report import Bar, Report, Result, against
 from receipts.database import DatabaseRole, connect
 from receipts.sql import load_sql
@@ -172,7 +171,7 @@ def _lookups(settings: Settings, folder: Path, receipts: Iterator[str]) -> float
 
     def look_up() -> None:
         address = ("127.0.0.1", settings.serve.port)
-        seen.append(asyncio.run(drive(address, requests, _CONNECTIONS, _LOOKUP_S)).per_second)
+        seen.append(run([address], requests, _CONNECTIONS, _LOOKUP_S).per_second)
 
     reader = threading.Thread(target=look_up)
     with _streaming(settings, folder, texts):

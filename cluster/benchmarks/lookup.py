@@ -1,99 +1,169 @@
-"""Receipt lookup over HTTP, everything on, against the naked endpoint a team would otherwise write."""
+"""Receipt lookup over HTTP, everything on, against what a team would otherwise build and the database alone."""
 
 from __future__ import annotations
 
-import asyncio
-import socket
 import statistics
-import subprocess
-import sys
-import time
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
 
 from cluster.api_client import access_token
 from cluster.benchmarks.filling import fill
+from cluster.benchmarks.lookup_peers import floor_per_second, floor_script, peer
 from cluster.benchmarks.private_platform import private_platform
+from cluster.benchmarks.processor_shares import shares
+from cluster.parts import process_of
 from configs.settings import Settings
-from loadtest.bench.http_driver import Outcome, drive, get_request
+from loadtest.bench.http_driver import Outcome, get_request, run
 from loadtest.bench.report import Bar, Report, Result, against
-from receipts.database import DatabaseRole, connect, conninfo
+from receipts.database import DatabaseRole, connect
+from receipts.sql import load_sql
 
+_SQL = load_sql("cluster.benchmarks", "lookup")
 _CONNECTIONS = 32
-_RATE = 300.0  # requests/s for the latency at a fixed rate: what both sides can hold on two cores
+_RATE = 500.0  # requests/s for the latency at a fixed rate
+_STOCK_RATE = 50.0  # what Serve as it comes can hold
 _IDS = 5_000
-_PATIENCE_S = 30.0
+_OURS, _ONE, _TWO, _STOCK = (
+    "ours",
+    "FastAPI + uvicorn + psycopg pool, no security",
+    "the same, two of it",
+    "stock Serve",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of those that are measured in turns: where it listens, what it is asked, whose processor time counts."""
+
+    addresses: Sequence[tuple[str, int]]
+    requests: Sequence[bytes]
+    processes: Sequence[psutil.Process]
+    rate: float
+    saturated: list[Outcome] = field(default_factory=list)
+    steady: list[Outcome] = field(default_factory=list)
+    spent: list[dict[str, float]] = field(default_factory=list)  # seconds by kind of process, in each saturated round
+
+    def measure(self, seconds: float) -> None:
+        """Ask at saturation, then at a fixed rate."""
+        before = shares(self.processes)
+        self.saturated.append(run(self.addresses, self.requests, _CONNECTIONS, seconds))
+        after = shares(self.processes)
+        self.spent.append({kind: after[kind] - before.get(kind, 0.0) for kind in after})
+        self.steady.append(run(self.addresses, self.requests, _CONNECTIONS, seconds, self.rate))
+
+    def forget(self) -> None:
+        """Take the rounds so far for warming up."""
+        for each in (self.saturated, self.steady, self.spent):
+            each.clear()
+
+    def per_second(self) -> list[float]:
+        """Return good answers a second of each round."""
+        return [outcome.per_second for outcome in self.saturated]
+
+    def percentiles_ms(self, share: float) -> list[float]:
+        """Return a percentile of the latency at the fixed rate, of each round."""
+        return [outcome.percentile_ms(share) for outcome in self.steady]
+
+    def microseconds(self, kind: str) -> float:
+        """Return the processor time of a kind of process for one answer at saturation."""
+        pairs = zip(self.spent, self.saturated, strict=True)
+        return statistics.median(1e6 * spent.get(kind, 0.0) / max(outcome.answered, 1) for spent, outcome in pairs)
 
 
 def measure(*, quick: bool) -> Report:
-    """Return requests/s at saturation and p95 at a fixed rate, ours and the peer's in turn."""
-    receipts, rounds, seconds = (5_000, 3, 4.0) if quick else (100_000, 5, 8.0)
-    with private_platform(("postgres", "gateway", "ray", "serve")) as settings:
+    """Return requests/s at saturation, latencies at a fixed rate and processor time by process, all sides in turns."""
+    receipts, rounds, seconds = (5_000, 3, 3.0) if quick else (1_000_000, 5, 5.0)
+    with ExitStack() as stack:
+        settings = stack.enter_context(private_platform(("postgres", "gateway", "ray", "serve")))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         fill(settings, receipts)
-        ids = _sample_ids(settings)
-        header = ("Authorization", f"Bearer {access_token(settings, 'rep.all')}")
-        with _naked_peer(settings) as peer_port:
-            ours = (settings.serve.port, [get_request("127.0.0.1", f"/receipt/{i}", [header]) for i in ids])
-            peer = (peer_port, [get_request("127.0.0.1", f"/receipt/{i}") for i in ids])
-            pairs = [(_round(ours, seconds), _round(peer, seconds)) for _ in range(rounds + 1)][1:]  # first one warms
-            steady = [(_round(ours, seconds, _RATE), _round(peer, seconds, _RATE)) for _ in range(rounds)]
-    return _report(rounds, pairs, steady)
+        sides = _sides(settings, stack)
+        script, floor = floor_script(folder), list[float]()
+        for number in range(rounds + 1):
+            for side in sides.values():
+                side.measure(seconds)
+            floor.append(floor_per_second(settings, script, seconds))
+            if number == 0:  # the first one warms
+                floor.clear()
+                for side in sides.values():
+                    side.forget()
+    return _report(rounds, sides, floor)
 
 
-def _report(rounds: int, pairs: Sequence[tuple[Outcome, Outcome]], steady: Sequence[tuple[Outcome, Outcome]]) -> Report:
-    peer = "FastAPI + uvicorn + psycopg pool, no security"
-    rates = against(
-        "lookups, saturated", [a.per_second for a, _ in pairs], "/s", peer, [b.per_second for _, b in pairs]
-    )
-    ours_ms, peer_ms = ([pair[i].percentile_ms(0.95) for pair in steady] for i in (0, 1))
-    p95 = against(f"p95 at {_RATE:.0f}/s", ours_ms, "ms", peer, peer_ms)
-    failed = sum(a.failed for a, _ in (*pairs, *steady))
-    bars = (
-        Bar(
-            "lookup p95 (ms) at a fixed rate, security and audit on", statistics.median(ours_ms), "< 10", p95.value < 10
-        ),
-        Bar("failed lookups", failed, "0", failed == 0),
-    )
-    return Report("lookup", rounds, (rates, p95, Result("failed", failed, "answers")), bars)
-
-
-def _round(side: tuple[int, Sequence[bytes]], seconds: float, rate: float | None = None) -> Outcome:
-    port, requests = side
-    return asyncio.run(drive(("127.0.0.1", port), requests, _CONNECTIONS, seconds, rate))
+def _sides(settings: Settings, stack: ExitStack) -> dict[str, _Side]:
+    ids = _sample_ids(settings)
+    header = ("Authorization", f"Bearer {access_token(settings, 'rep.all')}")
+    signed = [get_request("127.0.0.1", f"/receipt/{i}", [header]) for i in ids]
+    plain = [get_request("127.0.0.1", f"/receipt/{i}") for i in ids]
+    postgres, ray = (process_of(settings, name) for name in ("postgres", "ray"))
+    assert postgres is not None
+    assert ray is not None
+    naked = [stack.enter_context(peer(settings, "naked_lookup")) for _ in range(2)]
+    stock = stack.enter_context(peer(settings, "stock_serve"))
+    here = "127.0.0.1"
+    return {
+        _OURS: _Side([(here, settings.serve.port)], signed, [postgres, ray], _RATE),
+        _ONE: _Side([(here, naked[0][0])], plain, [postgres, naked[0][1]], _RATE),
+        _TWO: _Side([(here, port) for port, _ in naked], plain, [postgres, *(one for _, one in naked)], _RATE),
+        _STOCK: _Side([(here, stock[0])], plain, [postgres, stock[1]], _STOCK_RATE),
+    }
 
 
 def _sample_ids(settings: Settings) -> list[str]:
     with connect(settings, DatabaseRole.PIPELINE) as connection:
-        found = connection.execute("SELECT receipt_id FROM retail.receipts ORDER BY md5(receipt_id) LIMIT %s", (_IDS,))
-        return [str(row[0]) for row in found]
+        return [str(row[0]) for row in connection.execute(_SQL["list_sample"], {"ids": _IDS})]
 
 
-@contextmanager
-def _naked_peer(settings: Settings) -> Generator[int]:
-    """Serve the peer on a free port, as the role that row-level security does not restrict."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "loadtest.bench.naked_lookup", str(port)]
-    peer = subprocess.Popen(command, stdin=subprocess.PIPE, text=True)
-    try:
-        if peer.stdin is not None:
-            peer.stdin.write(conninfo(settings, DatabaseRole.PIPELINE) + "\n")
-            peer.stdin.close()
-        _await_port(port)
-        yield port
-    finally:
-        peer.terminate()
-        peer.wait(_PATIENCE_S)
+def _report(rounds: int, sides: dict[str, _Side], floor: list[float]) -> Report:
+    ours, stock = sides[_OURS], sides[_STOCK]
+    best = max((_ONE, _TWO), key=lambda name: statistics.median(sides[name].per_second()))
+    naked = sides[best]
+    rates = {
+        name: against("lookups, saturated", ours.per_second(), "/s", name, peer_values)
+        for name, peer_values in (
+            *((name, sides[name].per_second()) for name in (_ONE, _TWO, _STOCK)),
+            ("pgbench, prepared select", floor),
+        )
+    }
+    latencies = {
+        share: _latency(share, lambda side, share=share: side.percentiles_ms(share), ours, naked, best)
+        for share in (0.5, 0.95, 0.99)
+    }
+    failed = sum(outcome.failed for outcome in (*ours.saturated, *ours.steady))
+    return Report(
+        "lookup",
+        rounds,
+        (*rates.values(), *latencies.values(), *_spent(ours, naked, best), Result("failed", failed, "answers")),
+        _bars(rates, best, latencies[0.95], failed, stock),
+    )
 
 
-def _await_port(port: int) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
+def _latency(share: float, of: Callable[[_Side], list[float]], ours: _Side, naked: _Side, best: str) -> Result:
+    return against(f"p{share * 100:.0f} at {_RATE:.0f}/s", of(ours), "ms", best, of(naked))
+
+
+def _spent(ours: _Side, naked: _Side, best: str) -> list[Result]:
+    kinds = sorted({kind for spent in (*ours.spent, *naked.spent) for kind in spent})
+    return [
+        Result(f"processor time, {kind}", ours.microseconds(kind), "µs/lookup", best, naked.microseconds(kind))
+        for kind in kinds
+    ]
+
+
+def _bars(rates: dict[str, Result], best: str, p95: Result, failed: int, stock: _Side) -> tuple[Bar, ...]:
+    beside, apart = rates[best].ratio or 0.0, rates[_STOCK].ratio or 0.0
+    late = p95.ratio or 0.0
+    answered = sum(outcome.answered for outcome in stock.saturated)
+    assert answered, "stock Serve answered nothing"
+    return (
+        Bar("lookups/s / the naked endpoint's best", beside, ">= 1.3", beside >= 1.3),
+        Bar("lookups/s / Ray Serve as it comes", apart, ">= 8", apart >= 8),
+        Bar(f"p95 at {_RATE:.0f}/s / the naked endpoint's", late, "<= 1.5", late <= 1.5),
+        Bar(f"p95 at {_RATE:.0f}/s (ms), security and audit on", p95.value, "< 10", p95.value < 10),
+        Bar("failed lookups", failed, "0", failed == 0),
+    )

@@ -7,6 +7,9 @@ import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
+
+import uvloop
 
 _HEADER_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
@@ -38,9 +41,13 @@ def get_request(host: str, path: str, headers: Sequence[tuple[str, str]] = ()) -
 
 
 async def drive(
-    address: tuple[str, int], requests: Sequence[bytes], connections: int, seconds: float, rate: float | None = None
+    addresses: Sequence[tuple[str, int]],
+    requests: Sequence[bytes],
+    connections: int,
+    seconds: float,
+    rate: float | None = None,
 ) -> Outcome:
-    """Send the requests round-robin over keep-alive connections for a time.
+    """Send the requests round-robin over keep-alive connections, spread over the addresses, for a time.
 
     Without `rate` each connection sends its next request when it has its answer (saturation). With `rate`
     (requests/s in all) requests are due on a fixed schedule and latency counts from when each was due, so a
@@ -53,7 +60,7 @@ async def drive(
     latencies: list[float] = []
     failed = 0
 
-    async def one_connection() -> None:
+    async def one_connection(address: tuple[str, int]) -> None:
         nonlocal failed
         link = await _Link.open(address)
         try:
@@ -63,44 +70,89 @@ async def drive(
                 if due > now:
                     await asyncio.sleep(due - now)
                 request = requests[ticket % len(requests)]
-                try:
-                    good = await link.ask(request)
-                except (asyncio.IncompleteReadError, ConnectionError):
-                    link.close()
-                    link = await _Link.open(address)
-                    good = await link.ask(request)
+                link, good = await _ask_again(link, address, request)
                 latencies.append((time.perf_counter() - due) * 1_000)
                 failed += not good
         finally:
             link.close()
 
-    await asyncio.gather(*(one_connection() for _ in range(connections)))
+    await asyncio.gather(*(one_connection(addresses[n % len(addresses)]) for n in range(connections)))
     elapsed = time.perf_counter() - start
     return Outcome(len(latencies) - failed, failed, elapsed, sorted(latencies))
 
 
-@dataclass(frozen=True, slots=True)
-class _Link:
-    """One keep-alive connection."""
+def run(
+    addresses: Sequence[tuple[str, int]],
+    requests: Sequence[bytes],
+    connections: int,
+    seconds: float,
+    rate: float | None = None,
+) -> Outcome:
+    """Do so from here, connections spread over addresses, in the loop that takes least of the processor."""
+    return uvloop.run(drive(addresses, requests, connections, seconds, rate))
 
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
+
+async def _ask_again(link: _Link, address: tuple[str, int], request: bytes) -> tuple[_Link, bool]:
+    try:
+        return link, await link.ask(request)
+    except ConnectionError:
+        link.close()
+        link = await _Link.open(address)
+        return link, await link.ask(request)
+
+
+class _Link(asyncio.Protocol):
+    """One keep-alive connection that asks one thing at a time."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[bool] | None = None
+        self._buffer = bytearray()
 
     @classmethod
     async def open(cls, address: tuple[str, int]) -> _Link:
-        return cls(*await asyncio.open_connection(*address))
+        _, link = await asyncio.get_running_loop().create_connection(cls, *address)
+        return link
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what requests are written to."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is no subclass of it
+
+    def data_received(self, data: bytes) -> None:
+        """Gather an answer; when it is whole, say whether its status is 200."""
+        self._buffer += data
+        end = self._buffer.find(_HEADER_END)
+        if end < 0 or self._answer is None:
+            return
+        head = bytes(self._buffer[:end]).lower()
+        at = head.find(_LENGTH)
+        if at < 0:
+            self._fail(RuntimeError(f"the answer has no content-length: {head[:80]!r}"))
+            return
+        length = int(head[at + len(_LENGTH) :].split(b"\r\n", 1)[0])
+        if len(self._buffer) >= end + len(_HEADER_END) + length:
+            self._buffer.clear()
+            answer, self._answer = self._answer, None
+            answer.set_result(head[9:12] == b"200")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Fail what was asked."""
+        self._fail(exc or ConnectionResetError("the server closed the connection"))
 
     async def ask(self, request: bytes) -> bool:
         """Send a request, read one answer with a content-length and say whether its status is 200."""
-        self.writer.write(request)
-        head = await self.reader.readuntil(_HEADER_END)
-        lower = head.lower()
-        at = lower.find(_LENGTH)
-        if at < 0:
-            raise RuntimeError(f"the answer has no content-length: {head[:80]!r}")
-        length = int(lower[at + len(_LENGTH) : lower.index(b"\r\n", at)])
-        await self.reader.readexactly(length)
-        return head[9:12] == b"200"
+        assert self._transport is not None
+        if self._transport.is_closing():
+            raise ConnectionResetError("the server closed the connection")
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._answer
 
     def close(self) -> None:
-        self.writer.close()
+        assert self._transport is not None
+        self._transport.close()
+
+    def _fail(self, error: Exception) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None and not answer.done():
+            answer.set_exception(error)

@@ -86,6 +86,7 @@ def test_deployed_applications_sign_in_and_answer_and_a_second_deployment_change
         assert client.get("/customers/C0000001/receipts").json()["receipts"][0]["receipt_id"] == receipt.receipt_id
         assert client.get("/cs/context/C0000001").json()["customer"]["first_name"] == "Maria"
         assert client.get("/receipt/2611170036700300000200").status_code == 422
+    owner.execute("SELECT audit.project()")
     routes = [row[0] for row in owner.execute("SELECT route FROM audit.events WHERE principal_id = 'rep.east'")]
     assert sorted(routes) == [
         "GET /cs/context/{customer_id}",

@@ -69,6 +69,13 @@ def test_the_owner_of_the_tables_is_under_row_level_security_too(owner):
         "DELETE FROM audit.events",
         "TRUNCATE audit.events",
         "SELECT * FROM audit.events",
+        "INSERT INTO audit.events SELECT * FROM audit.events",
+        "SELECT * FROM audit.spool",
+        "INSERT INTO audit.spool VALUES (1, 1, now(), '', '', '[]')",
+        "UPDATE audit.spool SET payload = '[]'",
+        "DELETE FROM audit.spool",
+        "UPDATE audit.chains SET projected = 9",
+        "SELECT audit.project()",
     ],
 )
 def test_the_api_can_only_append_to_the_audit_trail(settings: Settings, statement: str):

@@ -118,6 +118,7 @@ def test_every_answer_and_refusal_is_on_record(platform, sold):
     status_of(platform, f"/receipt/{chicken.receipt_id}", "supervisor.east")
     status_of(platform, f"/receipt/{chicken.receipt_id}", "privacy")
     with psycopg.connect(admin_dsn(platform)) as connection:
+        connection.execute("SELECT audit.project()")  # as the pipeline does every few seconds
         seen = connection.execute(
             "SELECT principal_id, outcome FROM audit.events WHERE %s = ANY (receipt_ids) OR principal_id = 'privacy'",
             (chicken.receipt_id,),

@@ -119,6 +119,7 @@ def test_every_answer_the_reps_got_has_its_audit_row(settings, served, load, own
     served()
     ended = load("--users", 3, "--duration", "4s", "--think", 0.05, "--json", "--only", "lookup")
     asked = sum(r["requests"] for r in json.loads(ended.stdout)["routes"] if "/receipt" in r["route"])
+    owner.execute("SELECT audit.project()")
     (audited,) = owner.execute("SELECT count(*) FROM audit.events WHERE route LIKE '%/receipt/%'").fetchone()
     assert 0 < asked <= audited, "an answer may be lost at the end of the run, an audit row never"
 

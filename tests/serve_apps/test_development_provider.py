@@ -147,6 +147,7 @@ async def test_a_service_gets_a_token_by_the_development_secret_only(api, settin
         assert (refused.status_code, refused.json()["error"]) == (401, "invalid_client")
     unsupported = await api.post("/auth/token", data={"grant_type": "password"})
     assert unsupported.json()["error"] == "unsupported_grant_type"
+    owner.execute("SELECT audit.project()")
     trail = owner.execute("SELECT principal_id, outcome FROM audit.events ORDER BY occurred_at").fetchall()
     assert trail == [("rep.east", "answered"), ("rep.all", "answered")] + [("anonymous", "refused")] * 3 + [
         ("anonymous", "invalid")

@@ -171,6 +171,7 @@ async def test_hostile_text_never_fails(search, text):
 
 async def test_the_audit_trail_holds_what_was_shown_but_no_name_and_no_words(search, owner: psycopg.Connection):
     await search({"customer_name": "Maria Kowalski", "items": ["chicken"]})
+    owner.execute("SELECT audit.project()")
     row = owner.execute(
         "SELECT receipt_ids, customer_ids, constraints FROM audit.events ORDER BY occurred_at DESC LIMIT 1"
     ).fetchone()

@@ -46,6 +46,7 @@ async def test_pages_and_filters_show_what_waits(api):
 async def test_a_shown_record_is_audited_with_the_receipt_and_customer_it_names(api, owner):
     answer = await api.get("/admin/quarantine/2")
     assert answer.json()["payload"] == EARLY.canonical()
+    owner.execute("SELECT audit.project()")
     event = owner.execute("SELECT principal_id, receipt_ids, customer_ids, purpose FROM audit.events").fetchone()
     assert tuple(map(str, event)) == ("admin", str([EARLY.receipt_id]), "['C0000001']", "operations")
 

@@ -158,6 +158,7 @@ async def test_neither_log_nor_audit_trail_hold_the_sentence(search, owner: psyc
     with caplog.at_level(logging.DEBUG):
         await search("fancy cheese for Theresa Bianchi")
     assert "bianchi" not in caplog.text.lower()
+    owner.execute("SELECT audit.project()")
     row = owner.execute(
         "SELECT constraints, customer_ids FROM audit.events ORDER BY occurred_at DESC LIMIT 1"
     ).fetchone()

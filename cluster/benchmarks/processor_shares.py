@@ -1,0 +1,43 @@
+"""Whose processor time a benchmark took: HAProxy, replicas, Postgres, the rest of Ray, and the driver itself."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Sequence
+
+import psutil
+
+DRIVER, POSTGRES, HAPROXY, REPLICA, RAY = "driver", "Postgres", "HAProxy", "replica", "the rest of Ray"
+
+
+def shares(roots: Sequence[psutil.Process]) -> dict[str, float]:
+    """Return seconds by kind of process: of these and their descendants, and of this process.
+
+    Processes that end in between take their time with them: none does while requests are answered.
+    """
+    seconds = defaultdict[str, float](float, {DRIVER: _seconds(psutil.Process())})
+    for root in roots:
+        for process in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                seconds[_kind(" ".join(process.cmdline()) or process.name())] += _seconds(process)
+    return seconds
+
+
+def _seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+def _kind(command: str) -> str:
+    if "postgres" in command.split(" ", 1)[0]:
+        return POSTGRES
+    if "haproxy" in command.split(" ", 1)[0]:
+        return HAPROXY
+    if (
+        "ServeReplica:lookup" in command
+        or "loadtest.bench.naked_lookup" in command
+        or "ServeReplica:default" in command
+    ):
+        return REPLICA
+    return RAY

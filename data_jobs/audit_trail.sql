@@ -1,0 +1,3 @@
+-- name: project
+-- Takes groups of audit events apart for the search; returns how many.
+SELECT audit.project();

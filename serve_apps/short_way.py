@@ -1,0 +1,115 @@
+"""The short way to what is asked most: answered before the layers that all other routes need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from receipts.access import Permission, require
+from receipts.errors import Unavailable
+from receipts.models import CUSTOMER_ID_PATTERN
+from serve_apps.audit import CUSTOMER_SERVICE, event_of
+from serve_apps.authentication import recognise
+from serve_apps.exchange import Caller, Exchange
+from serve_apps.frame import PROTECTION, REQUEST_ID, framed, new_request_id
+from serve_apps.problems import problem_response
+from serve_apps.serving import ServingContext
+
+CUSTOMER_ID = re.compile(CUSTOMER_ID_PATTERN)
+_JSON = (b"content-type", b"application/json")
+_BODY = frozenset({b"content-length", b"transfer-encoding"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """A route with one text in its path. `answer` returns the JSON for it, or raises as the route itself does.
+
+    What has not the `shape` goes the long way, which says what is wrong with it.
+    """
+
+    before: str  # of the path below the application's prefix: "/" of "/{receipt_id}"
+    name: str
+    after: str
+    shape: re.Pattern[str]
+    permission: Permission
+    answer: Callable[[Caller, str], Awaitable[bytes]]
+
+    @property
+    def pattern(self) -> str:
+        """Return the route as the audit trail names it, below the prefix."""
+        return f"{self.before}{{{self.name}}}{self.after}"
+
+
+def entry(app: FastAPI) -> ASGIApp:
+    """Return what a replica serves: the application, behind its shortcut if it has one.
+
+    It has no list of routes: Serve would try them all for every request, to name one in a metric.
+    """
+    shortcut: Shortcut | None = getattr(app.state, "shortcut", None)
+    return _Passage(app) if shortcut is None else ShortWay(app, app.state.context, shortcut)
+
+
+class _Passage:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+class ShortWay:
+    """Answers a shortcut's GET without a query or a body; passes on everything else.
+
+    Answers, refusals and audit events are those of the long way: nothing leaves before its event is durable.
+    """
+
+    def __init__(self, app: ASGIApp, context: ServingContext, shortcut: Shortcut) -> None:
+        self._app = app
+        self._context = context
+        self._shortcut = shortcut
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        text = self._asked(scope)
+        if text is None:
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(new_request_id())
+        content, problem, status = b"", None, 200
+        try:
+            principal = exchange.principal = recognise(scope, self._context.tokens)
+            require(principal, self._shortcut.permission)
+            content = await self._shortcut.answer(Caller(principal, exchange), text)
+        except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets a problem and the trail its event
+            problem = problem_response(error, exchange.request_id, scope)
+            status = problem.status_code
+        route = f"GET {scope.get('root_path', '')}{self._shortcut.pattern}"
+        try:
+            await self._context.audit.record(event_of(exchange, scope, route, status, CUSTOMER_SERVICE))
+        except Unavailable as error:
+            problem = problem_response(error, exchange.request_id, scope)
+        if problem is None:
+            await _send_json(send, content, exchange.request_id)
+        else:
+            await problem(scope, receive, framed(send, exchange.request_id))
+
+    def _asked(self, scope: Scope) -> str | None:
+        if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
+            return None
+        before, after = scope.get("root_path", "") + self._shortcut.before, self._shortcut.after
+        path: str = scope["path"]
+        text = path[len(before) : len(path) - len(after)]
+        if not (self._shortcut.shape.fullmatch(text) and path.startswith(before) and path.endswith(after)):
+            return None
+        return None if any(name in _BODY for name, _ in scope["headers"]) else text
+
+
+async def _send_json(send: Send, content: bytes, request_id: str) -> None:
+    length = (b"content-length", str(len(content)).encode())
+    headers = [_JSON, length, *PROTECTION, (REQUEST_ID, request_id.encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": content})
