@@ -14,7 +14,7 @@ DRIVER, POSTGRES, HAPROXY, REPLICA, RAY = "driver", "Postgres", "HAProxy", "repl
 def shares(roots: Sequence[psutil.Process]) -> dict[str, float]:
     """Return seconds by kind of process: of these and their descendants, and of this process.
 
-    Processes that end in between take their time with them: none does while requests are answered.
+    What ended in between, such as a Postgres worker, is in its parent's `children_*` times once it was waited for.
     """
     seconds = defaultdict[str, float](float, {DRIVER: _seconds(psutil.Process())})
     for root in roots:
@@ -26,7 +26,7 @@ def shares(roots: Sequence[psutil.Process]) -> dict[str, float]:
 
 def _seconds(process: psutil.Process) -> float:
     times = process.cpu_times()
-    return times.user + times.system
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _kind(command: str) -> str:
