@@ -98,5 +98,7 @@ def _route(scope: Scope) -> str:
 def _address(scope: Scope) -> str:
     """Return the peer's address; marked when a forwarding header, which anyone may send, can have changed it."""
     host = (scope.get("client") or ("", 0))[0][:45]  # 45: the longest textual IPv6 address
+    if not (host.isascii() and host.isprintable()):  # as a header can make it: a NUL in it could never be read again
+        host = "unreadable"
     forwarded = any(name in {b"x-forwarded-for", b"forwarded"} for name, _ in scope["headers"])
     return f"unverified:{host}" if forwarded else host

@@ -49,16 +49,20 @@ class AuditWriter:
     def __init__(self, connect: Callable[[], Awaitable[AsyncConnection[Any]]]) -> None:
         self._connect = connect
         self._connection: AsyncConnection[Any] | None = None  # kept: asking a pool for it costs as much as a write
-        self._waiting: deque[tuple[AuditEvent, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[bytes, asyncio.Future[None]]] = deque()
         self._flusher: asyncio.Task[None] | None = None
         self._chain: _Chain | None = None
 
     async def record(self, event: AuditEvent) -> None:
-        """Return when the event is durable. Raises Unavailable when it cannot be made so."""
+        """Return when the event is durable. Raises Unavailable when it cannot be made so.
+
+        One that cannot be written as JSON raises here, in its own request, and holds up nobody else's.
+        """
+        written = orjson.dumps(event)
         if len(self._waiting) >= _MOST_WAITING:
             raise Unavailable("The audit trail cannot keep up; try again shortly.")
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append((event, done))
+        self._waiting.append((written, done))
         if self._flusher is None:
             self._flusher = asyncio.create_task(self._flush())
         await done
@@ -73,7 +77,7 @@ class AuditWriter:
         try:
             while self._waiting:
                 group = [self._waiting.popleft() for _ in range(min(_BATCH, len(self._waiting)))]
-                failure = await self._write(orjson.dumps([event for event, _ in group]))
+                failure = await self._write(b"[" + b",".join(event for event, _ in group) + b"]")
                 for _, done in group:
                     if done.done():  # its request went away meanwhile
                         continue

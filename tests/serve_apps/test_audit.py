@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from serve_apps import context, history, lookup
+from serve_apps.audit import event_of
+from serve_apps.exchange import Exchange
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
 from tests.fixtures.serving import running
 
@@ -114,6 +116,12 @@ async def test_a_forwarded_address_is_marked_because_anyone_can_send_one(api, si
     headers = sign_ins.headers("rep.east") | {"X-Forwarded-For": "9.9.9.9"}
     answer = await api.get(f"/receipt/{RECEIPT.receipt_id}", headers=headers)
     assert events(owner)[answer.headers["x-request-id"]]["client_address"] == "unverified:127.0.0.9"
+
+
+def test_an_address_that_no_machine_has_is_not_written_down():
+    scope = {"client": ("1.2.3.4\x00", 1), "headers": [(b"x-forwarded-for", b"1.2.3.4\x00")]}
+    event = event_of(Exchange("r"), scope, "GET /", 200, "customer_service")
+    assert event["client_address"] == "unverified:unreadable"
 
 
 async def test_a_failure_of_ours_is_answered_and_logged_without_its_text(api, sign_ins, owner, caplog):

@@ -62,6 +62,17 @@ async def test_every_group_covers_the_one_before_it(settings, owner):
     assert shown == (EVENT["receipt_ids"], EVENT["customer_ids"], 200, "")
 
 
+async def test_an_event_that_cannot_be_written_fails_alone(settings, owner):
+    writer = writer_of(settings)
+    told = await asyncio.gather(
+        writer.record(event(1)), writer.record(event(2) | {"constraints": object()}), writer.record(event(3)),
+        return_exceptions=True,
+    )  # fmt: skip
+    await writer.aclose()
+    assert [type(one) for one in told] == [type(None), TypeError, type(None)]
+    assert recorded(owner) == ["request-1", "request-3"]
+
+
 async def test_taking_groups_apart_twice_or_at_once_doubles_nothing(settings, owner):
     writer = writer_of(settings)
     for number in range(3):
