@@ -66,7 +66,8 @@ class Head:
 
     def transaction(self, app_id: str) -> int:
         """Return the last transaction number of an application, or NEVER."""
-        number = self.handle.transaction_version(app_id)
+        with _told_apart():  # the handle may read the log again, which may be gone by now
+            number = self.handle.transaction_version(app_id)
         return NEVER if number is None else number
 
 

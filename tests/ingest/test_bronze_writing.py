@@ -124,6 +124,8 @@ def test_a_lake_that_cannot_be_written_is_told_apart_from_a_lost_race(lake: Lake
     with pytest.raises(BronzeUnavailable):
         commit_rows(head, [_row(1)], [])
     with pytest.raises(BronzeUnavailable):
+        head.transaction(DIRECT)
+    with pytest.raises(BronzeUnavailable):
         open_for_append(lake, RECEIPTS)
     table.unlink()
     aside.rename(table)
