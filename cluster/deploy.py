@@ -22,7 +22,7 @@ from serve_apps.capabilities import SIGN_IN, Capability, capabilities_of
 
 _DEADLINE_S = 240.0  # six replicas that import torch and open pools, one after another on a busy small machine
 _POLL_S = 0.5
-_REPLICA_CODE = ("cluster/deploy.py", "cluster/replica.py", "configs", "receipts", "serve_apps")
+_REPLICA_CODE = ("cluster/deploy.py", "cluster/entrance.py", "cluster/replica.py", "configs", "receipts", "serve_apps")
 _FAILED = {ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY}
 
 Progress = Callable[[Mapping[str, str]], None]
@@ -128,7 +128,7 @@ def _application(capability: Capability, settings: Settings, variables: Mapping[
         health_check_timeout_s=15,
         logging_config={"enable_access_log": False, "log_level": "WARNING"},  # every answer is in the audit trail
     )
-    return deployed(Replica).bind(capability.module)
+    return deployed(Replica).bind(capability.module, capability.prefix)
 
 
 def _unchanged(settings: Settings, fingerprint: str) -> set[str]:

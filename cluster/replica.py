@@ -8,20 +8,22 @@ from fastapi import FastAPI
 from ray import serve
 from starlette.types import ASGIApp
 
+from cluster import entrance
 from configs.settings import load_settings
-from serve_apps.short_way import entry
+from serve_apps.short_way import Passage
 
 
 @serve.ingress()
 class Replica:
     """Builds its application from the settings it finds where it runs; no secret travels with the deployment."""
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, prefix: str) -> None:
         self._application: FastAPI = importlib.import_module(module).build_app(load_settings())
+        entrance.receive_for(self._application, prefix)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         """Return the application; Serve runs its lifespan in this replica's event loop."""
-        return entry(self._application)
+        return Passage(self._application)
 
     async def check_health(self) -> None:
         """Raise when the replica cannot do its work; Serve then replaces it."""

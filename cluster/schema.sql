@@ -87,29 +87,37 @@ $$;
 
 ALTER FUNCTION access.open_scope(p_principal_id text) OWNER TO receipts_owner;
 
-CREATE FUNCTION audit.append(p_chain bigint, p_seq bigint, p_previous bytea, p_digest bytea, p_payload text) RETURNS boolean
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-BEGIN
-    IF p_chain < audit.chain_day(audit.today() - 1) THEN
-        RETURN false;
-    END IF;
-    INSERT INTO audit.spool (chain, seq, previous, digest, payload)
-    VALUES (p_chain, p_seq, p_previous, p_digest, p_payload)
-    ON CONFLICT DO NOTHING;
-    RETURN FOUND OR EXISTS (SELECT FROM audit.spool s WHERE s.chain = p_chain AND s.seq = p_seq AND s.digest = p_digest);
-END
-$$;
-
-ALTER FUNCTION audit.append(p_chain bigint, p_seq bigint, p_previous bytea, p_digest bytea, p_payload text) OWNER TO receipts_owner;
-
 CREATE FUNCTION audit.chain_day(p_day date) RETURNS bigint
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$ SELECT (p_day - date '1970-01-01')::bigint << 32 $$;
 
 ALTER FUNCTION audit.chain_day(p_day date) OWNER TO receipts_owner;
+
+CREATE FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) RETURNS bytea
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    made bytea := sha256(p_previous || convert_to(p_payload, 'UTF8'));
+BEGIN
+    IF p_chain < audit.chain_day(audit.today() - 1) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO audit.spool (chain, seq, previous, digest, payload)
+    VALUES (p_chain, p_seq, p_previous, made, p_payload)
+    ON CONFLICT DO NOTHING;
+    IF NOT FOUND THEN
+        PERFORM FROM audit.spool s WHERE s.chain = p_chain AND s.seq = p_seq AND s.digest = made;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        END IF;
+    END IF;
+    RETURN made;
+END
+$$;
+
+ALTER FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) OWNER TO receipts_owner;
 
 CREATE FUNCTION audit.make_partitions(p_today date DEFAULT CURRENT_DATE) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -289,6 +297,45 @@ END
 $$;
 
 ALTER FUNCTION retail.find_receipts(p_scope text, p_receipt_ids text[]) OWNER TO receipts_owner;
+
+CREATE FUNCTION retail.find_receipts_on_record(p_scope text, p_receipt_ids text, p_events text, p_chain bigint, p_seq bigint, p_previous bytea) RETURNS TABLE(receipt_id text, body bytea, customer_id text, digest bytea)
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    asked text[] := pg_catalog.string_to_array(p_receipt_ids, ',');
+    ids text[];
+    bodies bytea[];
+    customers text[];
+    payload text;
+    made bytea;
+BEGIN
+    PERFORM pg_catalog.set_config('app.scope', p_scope, true);
+    SELECT array_agg(r.receipt_id), array_agg(r.customer_id), array_agg(
+            convert_to('{"receipt":' || r.document || ',"store":' || s.document || '}', 'UTF8'))
+        INTO ids, customers, bodies
+        FROM retail.receipts r
+        JOIN retail.stores s USING (store_id)
+        WHERE r.receipt_id = ANY (asked);
+    SELECT '[' || string_agg(
+            e.told || CASE WHEN f.id IS NULL THEN ',"outcome":"not_found","status":404,"customer_ids":['
+                ELSE ',"outcome":"answered","status":200,"customer_ids":[' || coalesce(to_json(f.customer)::text, '') END
+            || '],"receipt_ids":["' || e.id || '"]}', ',' ORDER BY e.place) || ']'
+        INTO payload
+        FROM unnest(asked, pg_catalog.string_to_array(p_events, E'\n')) WITH ORDINALITY AS e (id, told, place)
+        LEFT JOIN unnest(ids, customers) AS f (id, customer) USING (id);
+    made := audit.extend(p_chain, p_seq, p_previous, payload);
+    IF made IS NULL THEN
+        RETURN QUERY SELECT NULL::text, NULL::bytea, NULL::text, NULL::bytea;
+    ELSE
+        RETURN QUERY SELECT f.*, made FROM unnest(ids, bodies, customers) AS f;
+        IF NOT FOUND THEN
+            RETURN QUERY SELECT NULL::text, NULL::bytea, NULL::text, made;
+        END IF;
+    END IF;
+END
+$$;
+
+ALTER FUNCTION retail.find_receipts_on_record(p_scope text, p_receipt_ids text, p_events text, p_chain bigint, p_seq bigint, p_previous bytea) OWNER TO receipts_owner;
 
 CREATE FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) RETURNS TABLE(document text, store_name text, time_zone text, purchased_on date, purchased_at timestamp with time zone, receipt_id text)
     LANGUAGE plpgsql
@@ -1316,9 +1363,9 @@ GRANT ALL ON FUNCTION access.my_regions() TO receipts_search;
 REVOKE ALL ON FUNCTION access.open_scope(p_principal_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION access.open_scope(p_principal_id text) TO receipts_auth;
 
-REVOKE ALL ON FUNCTION audit.append(p_chain bigint, p_seq bigint, p_previous bytea, p_digest bytea, p_payload text) FROM PUBLIC;
-GRANT ALL ON FUNCTION audit.append(p_chain bigint, p_seq bigint, p_previous bytea, p_digest bytea, p_payload text) TO receipts_api;
-GRANT ALL ON FUNCTION audit.append(p_chain bigint, p_seq bigint, p_previous bytea, p_digest bytea, p_payload text) TO receipts_auth;
+REVOKE ALL ON FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) TO receipts_api;
+GRANT ALL ON FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) TO receipts_auth;
 
 REVOKE ALL ON FUNCTION audit.make_partitions(p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.make_partitions(p_today date) TO receipts_pipeline;
@@ -1338,6 +1385,9 @@ GRANT ALL ON FUNCTION retail.find_context(p_scope text, p_customer_id text) TO r
 
 REVOKE ALL ON FUNCTION retail.find_receipts(p_scope text, p_receipt_ids text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION retail.find_receipts(p_scope text, p_receipt_ids text[]) TO receipts_api;
+
+REVOKE ALL ON FUNCTION retail.find_receipts_on_record(p_scope text, p_receipt_ids text, p_events text, p_chain bigint, p_seq bigint, p_previous bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION retail.find_receipts_on_record(p_scope text, p_receipt_ids text, p_events text, p_chain bigint, p_seq bigint, p_previous bytea) TO receipts_api;
 
 REVOKE ALL ON FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) TO receipts_api;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import NoReturn
@@ -64,6 +65,8 @@ def _whole_life(context: ServingContext, lifespan: Lifespan | None) -> Lifespan:
             await stack.enter_async_context(opened(context))
             if lifespan is not None:
                 await stack.enter_async_context(lifespan(app))
+            app.state.loop = asyncio.get_running_loop()
+            stack.callback(delattr, app.state, "loop")
             yield
 
     return whole_life

@@ -36,7 +36,8 @@ class AuditTrail:
         exchange = exchange_of(scope)
         answer = await self._answer(scope, receive, exchange)
         try:
-            await self._writer.record(event_of(exchange, scope, _route(scope), answer[0]["status"], self._purpose))
+            if not exchange.is_recorded:
+                await self._writer.record(event_of(exchange, scope, answer[0]["status"], self._purpose))
         except Unavailable as error:
             await problem_response(error, exchange.request_id, scope)(scope, receive, send)
             return
@@ -57,23 +58,28 @@ class AuditTrail:
         return held
 
 
-def event_of(exchange: Exchange, scope: Scope, route: str, status: int, purpose: str) -> AuditEvent:
-    """Return what the trail says of a request: `route` is a pattern, never the path itself."""
+def event_so_far(exchange: Exchange, scope: Scope, purpose: str) -> AuditEvent:
+    """Return what the trail says of a request before it is known what comes of it."""
     who = exchange.principal
-    event: AuditEvent = {
+    return {
         "occurred_at": datetime.now(UTC),
         "principal_id": who.principal_id if who else ANONYMOUS,
         "role": who.role.value if who else ANONYMOUS,
         "session_id": who.session_id if who else "",
-        "route": route,
-        "outcome": outcome(status),
-        "status": status,
-        "receipt_ids": list(dict.fromkeys(exchange.receipt_ids)),
-        "customer_ids": list(dict.fromkeys(exchange.customer_ids)),
+        "route": exchange.route or _route(scope),
         "purpose": purpose,
         "client_address": _address(scope),
         "request_id": exchange.request_id,
     }
+
+
+def event_of(exchange: Exchange, scope: Scope, status: int, purpose: str) -> AuditEvent:
+    """Return what the trail says of a request and what came of it."""
+    event = event_so_far(exchange, scope, purpose)
+    event["outcome"] = outcome(status)
+    event["status"] = status
+    event["receipt_ids"] = list(dict.fromkeys(exchange.receipt_ids))
+    event["customer_ids"] = list(dict.fromkeys(exchange.customer_ids))
     if exchange.constraints:
         event["constraints"] = exchange.constraints
     return event

@@ -1,88 +1,141 @@
-"""Many concurrent lookups, one query: requests of one scope that arrive while a query runs share the next one."""
+"""Many concurrent requests, few questions: those of one group that arrive together are asked together."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from itertools import islice
-from typing import Generic, TypeVar
+from collections import OrderedDict, deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from receipts.access import Principal
 from receipts.errors import Unavailable
 
-_BATCH = 256  # ids in one query: beyond it latency grows and throughput does not
-_BATCHES_A_HOLD = 16  # queries on one connection before another scope may have it
-_MOST_WAITING = 1_024  # lookups a replica lets wait; beyond it an early refusal serves everyone better
+_BATCH = 256  # requests in one question: beyond it latency grows and throughput does not
+_FEW = 2  # a question that carries no more tells of a quiet hour, in which another may run beside it
+_DEADLINE_S = 2.0  # nobody on the phone waits for longer; who asks again is better off elsewhere
+_SWEEP_S = 0.25  # how often it is looked who waits for too long
 
 Found = TypeVar("Found")
-Source = TypeVar("Source")
-Open = Callable[[], AbstractAsyncContextManager[Source]]
-Fetch = Callable[[Source, Principal, Sequence[str]], Awaitable[Mapping[str, Found]]]
+Found_co = TypeVar("Found_co", covariant=True)
+_Answer = asyncio.Future[Any]  # of what was found or None
 
 
-class Coalescer(Generic[Source, Found]):
-    """Keeps one queue per scope, so that no query ever runs for two scopes.
+class Asked(NamedTuple):
+    """One request: the key it asks for, and what its audit event says so far."""
 
-    An idle scope is queried at once; there is no timer. `fetch` gets what `open_source` opens, the principal of the
-    first request and distinct ids, and returns what it found by id.
+    key: str
+    event: bytes
+
+
+class Lane(Protocol[Found_co]):
+    """Where questions are asked, one at a time."""
+
+    def ask(
+        self, group: str, batch: Sequence[Asked], done: Callable[[Mapping[str, Found_co] | Exception], None]
+    ) -> None:
+        """Ask for a batch of one group, and call `done` once, later, with what was found by key, or the failure."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of whatever the lane holds."""
+        ...
+
+
+class _Waiting(NamedTuple):
+    asked: Asked
+    answer: _Answer
+
+
+class Coalescer(Generic[Found]):
+    """Keeps one queue per group, so that no question is ever asked for two groups, such as two access scopes.
+
+    An idle lane asks at the end of the event loop's turn; there is no timer. In a quiet hour questions run side by
+    side, so that nobody waits for another's commit; under load one carries all that gathered meanwhile, which costs
+    least. A request that goes away leaves the queue, and one that waits for too long is refused.
     """
 
-    def __init__(
-        self, open_source: Open[Source], fetch: Fetch[Source, Found], most_waiting: int = _MOST_WAITING
-    ) -> None:
-        self._open = open_source
-        self._fetch = fetch
+    def __init__(self, lanes: Sequence[Lane[Found]], most_waiting: int, refusal: str) -> None:
+        """Take the lanes, how many requests may wait, and what those beyond it are told."""
+        self._lanes = tuple(lanes)
+        self._idle = list(lanes)
         self._most_waiting = most_waiting
-        self._waiting: dict[str, dict[str, list[asyncio.Future[Found | None]]]] = {}
-        self._count = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._refusal = refusal
+        self._queues: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+        self._since: dict[_Answer, float] = {}  # those without an answer, the oldest first
+        self._last = 0  # how many the last question carried
+        self._starting = False
+        self._sweeping = False
 
-    async def find(self, principal: Principal, key: str) -> Found | None:
-        """Return what a principal's scope holds under a key, or None. Raises Unavailable when too many wait."""
-        if self._count >= self._most_waiting:
-            raise Unavailable("Too many lookups are waiting; try again shortly.")
-        answer: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
-        queue = self._waiting.get(principal.scope_id)
+    @property
+    def waiting(self) -> int:
+        """Return how many requests have no answer yet."""
+        return len(self._since)
+
+    async def find(self, group: str, key: str, event: bytes = b"") -> Found | None:
+        """Return what a group holds under a key, or None. Raises Unavailable when too many wait, or for too long."""
+        if len(self._since) >= self._most_waiting:
+            raise Unavailable(self._refusal)
+        loop = asyncio.get_running_loop()
+        answer: _Answer = loop.create_future()
+        queue = self._queues.get(group)
         if queue is None:
-            queue = self._waiting[principal.scope_id] = {}
-            task = asyncio.create_task(self._drain(principal))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        queue.setdefault(key, []).append(answer)
-        self._count += 1
+            queue = self._queues[group] = deque()
+        queue.append(_Waiting(Asked(key, event), answer))
+        self._since[answer] = loop.time()
+        if not self._starting:
+            self._starting = True
+            loop.call_soon(self._start)
+        if not self._sweeping:
+            self._sweeping = True
+            loop.call_later(_SWEEP_S, self._sweep)
         try:
             return await answer
         finally:
-            self._count -= 1
+            del self._since[answer]
 
-    async def _drain(self, principal: Principal) -> None:
-        """Query for one scope until nobody of it waits."""
-        queue = self._waiting[principal.scope_id]
-        while queue:
-            batch = _next_batch(queue)
-            try:
-                async with self._open() as source:
-                    left = _BATCHES_A_HOLD
-                    while batch:
-                        found = await self._fetch(source, principal, list(batch))
-                        _settle(batch, lambda answer, key, found=found: answer.set_result(found.get(key)))
-                        left -= 1
-                        batch = _next_batch(queue) if left else {}
-            except Exception as error:  # noqa: BLE001 - every waiter gets the failure and answers it as its own
-                _settle(batch, lambda answer, _key, error=error: answer.set_exception(error))
-        del self._waiting[principal.scope_id]
+    async def aclose(self) -> None:
+        """Close the lanes; those that wait are refused."""
+        for lane in self._lanes:
+            await lane.aclose()
 
+    def _start(self) -> None:
+        """Ask for what waits, on as many lanes as are worth it."""
+        self._starting = False
+        while self._queues and self._idle and (len(self._idle) == len(self._lanes) or self._last <= _FEW):
+            group, queue = self._queues.popitem(last=False)
+            batch: list[_Waiting] = []
+            while queue and len(batch) < _BATCH:
+                one = queue.popleft()
+                if not one.answer.done():  # else its request has gone away
+                    batch.append(one)
+            if queue:
+                self._queues[group] = queue  # behind the other groups
+            if batch:
+                lane = self._idle.pop()
+                self._last = len(batch)
+                lane.ask(group, [one.asked for one in batch], partial(self._settle, lane, batch))
 
-def _next_batch(queue: dict[str, list[asyncio.Future[Found | None]]]) -> dict[str, list[asyncio.Future[Found | None]]]:
-    return {key: queue.pop(key) for key in list(islice(queue, _BATCH))}
+    def _settle(self, lane: Lane[Found], batch: Sequence[_Waiting], outcome: Mapping[str, Found] | Exception) -> None:
+        failed = isinstance(outcome, Exception)
+        for asked, answer in batch:
+            if answer.done():
+                continue
+            if failed:
+                answer.set_exception(outcome)
+            else:
+                answer.set_result(outcome.get(asked.key))
+        self._idle.append(lane)
+        self._start()
 
-
-def _settle(
-    batch: Mapping[str, list[asyncio.Future[Found | None]]],
-    settle: Callable[[asyncio.Future[Found | None], str], None],
-) -> None:
-    for key, answers in batch.items():
-        for answer in answers:
-            if not answer.done():  # its request may have gone away
-                settle(answer, key)
+    def _sweep(self) -> None:
+        """Refuse those that have waited for too long, and look again while anybody waits."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() - _DEADLINE_S
+        for answer, since in self._since.items():
+            if since > latest:
+                break
+            if not answer.done():
+                answer.set_exception(Unavailable("The database did not answer in time; try again shortly."))
+        self._sweeping = bool(self._since)
+        if self._sweeping:
+            loop.call_later(_SWEEP_S, self._sweep)

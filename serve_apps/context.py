@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import date
-from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -11,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, Path
 from psycopg.rows import dict_row
 from pydantic import BaseModel
 from starlette.responses import Response
+from starlette.types import Scope
 
 from configs.settings import Settings
 from receipts.access import Permission, Principal
@@ -51,7 +51,8 @@ class CustomerContext(BaseModel):
 @router.get("/context/{customer_id}", response_model=CustomerContext)
 async def context_of(customer_id: Annotated[CustomerId, Path()], caller: Reader, serving: Serving) -> Response:
     """Return what a rep needs to know of a customer of the caller's regions."""
-    return Response(await _render(serving, caller, customer_id), media_type="application/json")
+    caller.record(customer_ids=[customer_id])
+    return Response(await find_context(serving, caller.principal, customer_id), media_type="application/json")
 
 
 async def find_context(context: ServingContext, principal: Principal, customer_id: str) -> bytes:
@@ -66,17 +67,14 @@ async def find_context(context: ServingContext, principal: Principal, customer_i
     return orjson.dumps({"customer": row, "profile": orjson.Fragment(profile) if profile else None})
 
 
-async def _render(context: ServingContext, caller: Caller, customer_id: str) -> bytes:
-    caller.record(customer_ids=[customer_id])
-    return await find_context(context, caller.principal, customer_id)
-
-
 def build_app(settings: Settings) -> FastAPI:
     """Return the customer context application."""
     context = serving_context(settings)
-    shortcut = Shortcut(
-        "/context/", "customer_id", "", CUSTOMER_ID, Permission.READ_CUSTOMERS, partial(_render, context)
-    )
+
+    async def answer(caller: Caller, _scope: Scope, customer_id: str) -> bytes:
+        caller.record(customer_ids=[customer_id])
+        return await find_context(context, caller.principal, customer_id)
+
     app = build_api("Customer context", context, [router])
-    app.state.shortcut = shortcut
+    app.state.shortcut = Shortcut("/context/", "customer_id", "", CUSTOMER_ID, Permission.READ_CUSTOMERS, answer)
     return app

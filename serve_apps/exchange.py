@@ -18,6 +18,8 @@ class Exchange:
 
     request_id: str
     principal: Principal | None = None
+    route: str = ""  # as the trail names it, where that is known before the application's own routing
+    is_recorded: bool = False  # its audit event is durable already
     receipt_ids: list[str] = field(default_factory=list)
     customer_ids: list[str] = field(default_factory=list)
     constraints: dict[str, object] = field(default_factory=dict)

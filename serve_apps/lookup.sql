@@ -1,3 +1,4 @@
--- name: find_receipts
--- One prepared statement for any number of ids of one scope; row-level security decides which of them exist.
-SELECT receipt_id, document, store_document, customer_id FROM retail.find_receipts(%s, %s);
+-- name: find_receipts_on_record
+-- Receipts of one scope for any number of requests, whose looks become durable with it; without a digest nothing may
+-- be shown.
+SELECT receipt_id, body, customer_id, digest FROM retail.find_receipts_on_record(%s, %s, %s, %s, %s, %s);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -36,28 +37,26 @@ class Shortcut:
     after: str
     shape: re.Pattern[str]
     permission: Permission
-    answer: Callable[[Caller, str], Awaitable[bytes]]
-
-    @property
-    def pattern(self) -> str:
-        """Return the route as the audit trail names it, below the prefix."""
-        return f"{self.before}{{{self.name}}}{self.after}"
+    answer: Callable[[Caller, Scope, str], Awaitable[bytes]]
 
 
-def entry(app: FastAPI) -> ASGIApp:
-    """Return what a replica serves: the application, behind its shortcut if it has one.
+def short_way(app: FastAPI, prefix: str, long_way: ASGIApp) -> ASGIApp:
+    """Return the application's shortcut in front of the long way that leads to it, or that alone if it has none.
 
-    It has no list of routes: Serve would try them all for every request, to name one in a metric.
+    `prefix` is where the application is mounted. The shortcut works while the application lives, in its event loop.
     """
     shortcut: Shortcut | None = getattr(app.state, "shortcut", None)
-    return _Passage(app) if shortcut is None else ShortWay(app, app.state.context, shortcut)
+    return long_way if shortcut is None else ShortWay(app, prefix, shortcut, long_way)
 
 
-class _Passage:
+class Passage:
+    """An application without its list of routes: Serve would try them all for every request, for a metric's label."""
+
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
         await self._app(scope, receive, send)
 
 
@@ -67,31 +66,34 @@ class ShortWay:
     Answers, refusals and audit events are those of the long way: nothing leaves before its event is durable.
     """
 
-    def __init__(self, app: ASGIApp, context: ServingContext, shortcut: Shortcut) -> None:
-        self._app = app
-        self._context = context
+    def __init__(self, app: FastAPI, prefix: str, shortcut: Shortcut, long_way: ASGIApp) -> None:
+        self._state = app.state
+        self._context: ServingContext = app.state.context
         self._shortcut = shortcut
+        self._long_way = long_way
+        self._before, self._after = prefix + shortcut.before, shortcut.after
+        self._route = f"GET {self._before}{{{shortcut.name}}}{self._after}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         text = self._asked(scope)
         if text is None:
-            await self._app(scope, receive, send)
+            await self._long_way(scope, receive, send)
             return
-        exchange = Exchange(new_request_id())
+        exchange = Exchange(new_request_id(), route=self._route)
         content, problem, status = b"", None, 200
         try:
             principal = exchange.principal = recognise(scope, self._context.tokens)
             require(principal, self._shortcut.permission)
-            content = await self._shortcut.answer(Caller(principal, exchange), text)
+            content = await self._shortcut.answer(Caller(principal, exchange), scope, text)
         except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets a problem and the trail its event
             problem = problem_response(error, exchange.request_id, scope)
             status = problem.status_code
-        route = f"GET {scope.get('root_path', '')}{self._shortcut.pattern}"
-        try:
-            await self._context.audit.record(event_of(exchange, scope, route, status, CUSTOMER_SERVICE))
-        except Unavailable as error:
-            problem = problem_response(error, exchange.request_id, scope)
+        if not exchange.is_recorded:
+            try:
+                await self._context.audit.record(event_of(exchange, scope, status, CUSTOMER_SERVICE))
+            except Unavailable as error:
+                problem = problem_response(error, exchange.request_id, scope)
         if problem is None:
             await _send_json(send, content, exchange.request_id)
         else:
@@ -100,12 +102,15 @@ class ShortWay:
     def _asked(self, scope: Scope) -> str | None:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:
             return None
-        before, after = scope.get("root_path", "") + self._shortcut.before, self._shortcut.after
+        before, after = self._before, self._after
         path: str = scope["path"]
         text = path[len(before) : len(path) - len(after)]
         if not (self._shortcut.shape.fullmatch(text) and path.startswith(before) and path.endswith(after)):
             return None
-        return None if any(name in _BODY for name, _ in scope["headers"]) else text
+        if any(name in _BODY for name, _ in scope["headers"]):
+            return None
+        lives_here = getattr(self._state, "loop", None) is asyncio.get_running_loop()  # pools belong to one loop
+        return text if lives_here else None
 
 
 async def _send_json(send: Send, content: bytes, request_id: str) -> None:

@@ -65,7 +65,7 @@ async def test_every_answer_and_every_refusal_has_exactly_one_event(api, sign_in
 async def test_without_the_audit_trail_nothing_is_answered(settings, sign_ins, owner, caplog):
     """Whatever it would have been: receipt, history, context, refusal. Nothing of it leaves, nor is it logged."""
     store_rows(settings, stores=[make_store()], customers=[make_customer()], receipts=[RECEIPT])
-    owner.execute("REVOKE EXECUTE ON FUNCTION audit.append FROM receipts_api")
+    owner.execute("REVOKE EXECUTE ON FUNCTION audit.extend FROM receipts_api")
     cases = [
         (lookup, "/receipt", f"/receipt/{RECEIPT.receipt_id}", "rep.east"),
         (lookup, "/receipt", f"/receipt/{RECEIPT.receipt_id}", "rep.west"),
@@ -85,7 +85,7 @@ async def test_without_the_audit_trail_nothing_is_answered(settings, sign_ins, o
     assert events(owner) == {}
     assert "could not be written" in caplog.text
 
-    owner.execute("GRANT EXECUTE ON FUNCTION audit.append TO receipts_api")
+    owner.execute("GRANT EXECUTE ON FUNCTION audit.extend TO receipts_api")
     async with running(lookup.build_app(settings), "/receipt") as client:
         again = await client.get(f"/receipt/{RECEIPT.receipt_id}", headers=sign_ins.headers("rep.east"))
     assert again.status_code == 200
@@ -120,7 +120,7 @@ async def test_a_forwarded_address_is_marked_because_anyone_can_send_one(api, si
 
 def test_an_address_that_no_machine_has_is_not_written_down():
     scope = {"client": ("1.2.3.4\x00", 1), "headers": [(b"x-forwarded-for", b"1.2.3.4\x00")]}
-    event = event_of(Exchange("r"), scope, "GET /", 200, "customer_service")
+    event = event_of(Exchange("r", route="GET /"), scope, 200, "customer_service")
     assert event["client_address"] == "unverified:unreadable"
 
 

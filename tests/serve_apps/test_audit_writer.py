@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from functools import partial
 
+import orjson
 import psycopg
 import pytest
 
@@ -94,29 +95,51 @@ async def test_the_same_group_again_is_durable_already_and_another_in_its_place_
     connection = await open_connection(settings, DatabaseRole.API)
     chain, head = await (await connection.execute("SELECT chain, head FROM audit.open_chain()")).fetchone()
 
-    async def append(number: int, digest: bytes, of: int = chain) -> bool:
-        cursor = await connection.execute(
-            "SELECT audit.append(%s, %s, %s, %s, %s)", (of, number, head, digest, f'[{{"n": {number}}}]')
-        )
+    async def extend(number: int, payload: str, of: int = chain) -> bytes | None:
+        cursor = await connection.execute("SELECT audit.extend(%s, %s, %s, %s)", (of, number, head, payload))
         return (await cursor.fetchone())[0]
 
-    assert await append(1, b"one")
-    assert await append(1, b"one")
-    assert not await append(1, b"another")
-    assert not await append(1, b"old", of=chain - (3 << 32)), "nobody writes to a chain of days ago"
+    digest = hashlib.sha256(head + b'[{"n": 1}]').digest()
+    assert await extend(1, '[{"n": 1}]') == digest
+    assert await extend(1, '[{"n": 1}]') == digest
+    assert await extend(1, '[{"n": 2}]') is None
+    assert await extend(1, "[]", of=chain - (3 << 32)) is None, "nobody writes to a chain of days ago"
     await connection.close()
 
 
 async def test_a_writer_whose_place_is_taken_goes_on_in_another_chain(settings, owner):
     writer = writer_of(settings)
     await writer.record(event(1))
-    ((chain, _, _, head, _),) = spooled(owner)
-    owner.execute("SELECT audit.append(%s, 2, %s, %s, '[]')", (chain, head, b"a rival's"))
+    ((chain, *_),) = spooled(owner)
+    owner.execute("SELECT audit.extend(%s, 2, %s, '[]')", (chain, b"what a rival takes for the head"))
     await writer.record(event(2))
     await writer.aclose()
     assert [seq for _, seq, *_ in spooled(owner)] == [1, 2, 1]
     assert recorded(owner) == ["request-1", "request-2"]
     assert owner.execute("SELECT chain, seq FROM audit.faults").fetchall() == [(chain, 2)]
+
+
+async def test_a_group_whose_fate_was_unknown_is_there_once(settings, owner):
+    """The commit came through, and its answer did not: the connection broke in between."""
+    writer = writer_of(settings)
+    await writer.record(event(1))
+    ((chain, _, _, head, _),) = spooled(owner)
+    payload = orjson.dumps([event(2)]).decode()
+    owner.execute("SELECT audit.extend(%s, 2, %s, %s)", (chain, head, payload))
+    await writer.record(event(2))
+    await writer.record(event(3))
+    await writer.aclose()
+    assert [(of, seq) for of, seq, *_ in spooled(owner)] == [(chain, 1), (chain, 2), (chain, 3)]
+    assert recorded(owner) == ["request-1", "request-2", "request-3"]
+
+
+async def test_events_beside_each_other_go_on_in_chains_of_their_own(settings, owner):
+    writer = writer_of(settings)
+    for number in range(40):
+        await asyncio.gather(writer.record(event(2 * number)), asyncio.sleep(0), writer.record(event(2 * number + 1)))
+    await writer.aclose()
+    assert len(recorded(owner)) == 80
+    assert owner.execute("SELECT count(*) FROM audit.faults").fetchone() == (0,)
 
 
 @pytest.mark.parametrize(
