@@ -269,6 +269,7 @@ ALTER FUNCTION ingest.rotate_outbox(p_bytes bigint) OWNER TO receipts_owner;
 
 CREATE FUNCTION retail.find_context(p_scope text, p_customer_id text) RETURNS TABLE(customer_id text, first_name text, last_name text, email_masked text, phone_masked text, city text, customer_since date, document text)
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 BEGIN
     PERFORM pg_catalog.set_config('app.scope', p_scope, true);
@@ -285,6 +286,7 @@ ALTER FUNCTION retail.find_context(p_scope text, p_customer_id text) OWNER TO re
 
 CREATE FUNCTION retail.find_receipts(p_scope text, p_receipt_ids text[]) RETURNS TABLE(receipt_id text, document text, store_document text, customer_id text)
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 BEGIN
     PERFORM pg_catalog.set_config('app.scope', p_scope, true);
@@ -300,38 +302,35 @@ ALTER FUNCTION retail.find_receipts(p_scope text, p_receipt_ids text[]) OWNER TO
 
 CREATE FUNCTION retail.find_receipts_on_record(p_scope text, p_receipt_ids text, p_events text, p_chain bigint, p_seq bigint, p_previous bytea) RETURNS TABLE(receipt_id text, body bytea, customer_id text, digest bytea)
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 DECLARE
-    asked text[] := pg_catalog.string_to_array(p_receipt_ids, ',');
-    ids text[];
-    bodies bytea[];
-    customers text[];
-    payload text;
-    made bytea;
+    one record;
+    payload text := '';
 BEGIN
     PERFORM pg_catalog.set_config('app.scope', p_scope, true);
-    SELECT array_agg(r.receipt_id), array_agg(r.customer_id), array_agg(
-            convert_to('{"receipt":' || r.document || ',"store":' || s.document || '}', 'UTF8'))
-        INTO ids, customers, bodies
-        FROM retail.receipts r
-        JOIN retail.stores s USING (store_id)
-        WHERE r.receipt_id = ANY (asked);
-    SELECT '[' || string_agg(
-            e.told || CASE WHEN f.id IS NULL THEN ',"outcome":"not_found","status":404,"customer_ids":['
-                ELSE ',"outcome":"answered","status":200,"customer_ids":[' || coalesce(to_json(f.customer)::text, '') END
-            || '],"receipt_ids":["' || e.id || '"]}', ',' ORDER BY e.place) || ']'
-        INTO payload
-        FROM unnest(asked, pg_catalog.string_to_array(p_events, E'\n')) WITH ORDINALITY AS e (id, told, place)
-        LEFT JOIN unnest(ids, customers) AS f (id, customer) USING (id);
-    made := audit.extend(p_chain, p_seq, p_previous, payload);
-    IF made IS NULL THEN
-        RETURN QUERY SELECT NULL::text, NULL::bytea, NULL::text, NULL::bytea;
-    ELSE
-        RETURN QUERY SELECT f.*, made FROM unnest(ids, bodies, customers) AS f;
-        IF NOT FOUND THEN
-            RETURN QUERY SELECT NULL::text, NULL::bytea, NULL::text, made;
-        END IF;
-    END IF;
+    FOR one IN
+        SELECT asked.id, asked.told, s.store_id IS NOT NULL AS is_there, r.customer_id,
+            convert_to('{"receipt":' || r.document || ',"store":' || s.document || '}', 'UTF8') AS body
+        FROM unnest(string_to_array(p_receipt_ids, ','), string_to_array(p_events, E'\n')) AS asked (id, told)
+        LEFT JOIN retail.receipts r ON r.receipt_id = asked.id
+        LEFT JOIN retail.stores s ON s.store_id = r.store_id
+    LOOP
+        payload := payload || CASE WHEN payload = '' THEN '[' ELSE ',' END || one.told
+            || CASE WHEN one.is_there THEN ',"outcome":"answered","status":200,"customer_ids":['
+                    || coalesce(to_json(one.customer_id)::text, '')
+                ELSE ',"outcome":"not_found","status":404,"customer_ids":[' END
+            || '],"receipt_ids":["' || one.id || '"]}';
+        receipt_id := one.id;
+        body := one.body;
+        customer_id := one.customer_id;
+        RETURN NEXT;
+    END LOOP;
+    receipt_id := NULL;
+    body := NULL;
+    customer_id := NULL;
+    digest := audit.extend(p_chain, p_seq, p_previous, payload || ']');
+    RETURN NEXT;
 END
 $$;
 
@@ -339,6 +338,7 @@ ALTER FUNCTION retail.find_receipts_on_record(p_scope text, p_receipt_ids text, 
 
 CREATE FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) RETURNS TABLE(document text, store_name text, time_zone text, purchased_on date, purchased_at timestamp with time zone, receipt_id text)
     LANGUAGE plpgsql
+    SET plan_cache_mode TO 'force_generic_plan'
     AS $$
 BEGIN
     PERFORM pg_catalog.set_config('app.scope', p_scope, true);

@@ -45,10 +45,10 @@ class _Find:
         return [group.encode(), ids.encode(), b"\n".join([asked.event for asked in batch])]
 
     def read(self, result: PGresult) -> Answer[FoundReceipt]:
-        digest = result.get_value(0, 3)
+        last = result.ntuples - 1
         found: dict[str, FoundReceipt] = {}
-        for row in range(result.ntuples):
+        for row in range(last):
             key, body, customer = result.get_value(row, 0), result.get_value(row, 1), result.get_value(row, 2)
             if key is not None and body is not None:
                 found[key.decode()] = FoundReceipt(body, customer.decode() if customer is not None else None)
-        return Answer(digest, found)
+        return Answer(result.get_value(last, 3), found)
