@@ -44,10 +44,9 @@ class Anonymity:
         """Pass one request on; raises LimitReached."""
         if scope["type"] == "http":
             exchange = exchange_of(scope)
-            address = client_address(scope, self._context.settings.limits.trusted_hops)
-            if address is not None:
-                exchange.address = address
-                await self._context.limits.admit_stranger(address)
+            exchange.address = client_address(scope, self._context.settings.limits.trusted_hops) or ""
+            if exchange.address:
+                await self._context.limits.admit_stranger(exchange.address)
         await self._app(scope, receive, send)
 
 
@@ -57,9 +56,7 @@ async def admit(scope: Scope, exchange: Exchange, context: ServingContext) -> Pr
     One that is not recognised counts against its address and leaves recognised callers from there alone, because a
     whole service centre may share one. Raises Unauthenticated, or LimitReached.
     """
-    hops = context.settings.limits.trusted_hops
-    if hops:
-        exchange.address = client_address(scope, hops) or ""
+    exchange.address = client_address(scope, context.settings.limits.trusted_hops) or ""
     try:
         principal = exchange.principal = recognise(scope, context.tokens)
     except Unauthenticated:

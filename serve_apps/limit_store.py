@@ -12,6 +12,7 @@ from uuid import uuid4
 import psycopg
 from psycopg import AsyncConnection
 
+from receipts.database import hang_up
 from receipts.sql import load_sql
 from serve_apps.gcra import Grant, Quota
 
@@ -83,6 +84,10 @@ class LimitStore:
             await connection.close()
 
     async def _ask(self, statement: LiteralString, parameters: Mapping[str, object]) -> list[Any]:
+        """Ask in a task of its own: a request that goes away must leave no answer for the next one to read."""
+        return await asyncio.shield(asyncio.create_task(self._ask_in_turn(statement, parameters)))
+
+    async def _ask_in_turn(self, statement: LiteralString, parameters: Mapping[str, object]) -> list[Any]:
         try:
             async with asyncio.timeout(_ANSWER_S):
                 await self._turn.acquire()
@@ -95,6 +100,7 @@ class LimitStore:
         except (psycopg.Error, TimeoutError, OSError) as error:
             self._down_until = asyncio.get_running_loop().time() + _REST_S
             self._tell(error)
+            await self.aclose()
             raise StoreDown from None
         finally:
             self._turn.release()
@@ -102,15 +108,15 @@ class LimitStore:
         return rows
 
     async def _ask_now(self, statement: LiteralString, parameters: Mapping[str, object]) -> list[Any]:
-        try:
+        if self._connection is None or self._connection.closed:
             async with asyncio.timeout(_ANSWER_S):
-                if self._connection is None or self._connection.closed:
-                    self._connection = await self._connect()
-                cursor = await self._connection.execute(statement, parameters, prepare=True, binary=True)
-                return await cursor.fetchall()
-        except BaseException:  # also when the request went away: nobody may read its answer as the next one's
-            await self.aclose()
-            raise
+                self._connection = await self._connect()
+        overdue = asyncio.get_running_loop().call_later(_ANSWER_S, hang_up, self._connection)
+        try:
+            cursor = await self._connection.execute(statement, parameters, prepare=True, binary=True)
+            return await cursor.fetchall()
+        finally:
+            overdue.cancel()
 
     def _tell(self, error: Exception | None) -> None:
         """Log when the store goes and when it comes back, once each."""

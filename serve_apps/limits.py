@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
 
@@ -18,7 +16,6 @@ from serve_apps.leases import Leases
 from serve_apps.limit_store import Asked, LimitStore, StoreDown
 from serve_apps.seen_customers import HOUR_S, SeenCustomers
 
-log = logging.getLogger(__name__)
 _NS = 1e9
 
 
@@ -51,7 +48,6 @@ class Limits:
     """Holds requests against the limits; every method raises LimitReached when there was one too many."""
 
     def __init__(self, settings: LimitSettings, store: LimitStore) -> None:
-        self.refused: Counter[str] = Counter()  # by limit, since the replica started
         self.leases = Leases(store, settings.credit)
         self._settings = settings
         self._store = store
@@ -109,8 +105,8 @@ class Limits:
             exchange.is_recorded = False  # whatever is on record already says that it was answered
             quota = Quota(f"customers-{what}", most, HOUR_S, most)
             detail = (
-                f"You have {what} {most} different customers within the hour, and no more are allowed; another one can "
-                f"be {what} in {_span(wait_s)}. Customers you have {what} already stay open."
+                f"With this answer you would have {what} more than {most} different customers within an hour. "
+                f"Try again in {_span(wait_s)}; customers you have {what} already stay open to you."
             )
             raise self._refusal(quota, wait_s, detail)
 
@@ -142,7 +138,6 @@ class Limits:
             raise self._refusal(quota, grant.wait_ns / _NS)
 
     def _refusal(self, quota: Quota, wait_s: float, detail: str = "") -> LimitReached:
-        self.refused[quota.name] += 1
         allowed = f"{quota.count} in {_span(quota.seconds)}"
         told = (
             detail or f"Too many {quota.name.replace('-', ' ')}: {allowed} are allowed. Try again in {_span(wait_s)}."

@@ -156,6 +156,36 @@ async def test_a_store_that_hangs_delays_one_question_and_then_nobody(settings, 
             assert await admitted_of(leases, 60, "rep", slow) == 20 + CREDIT  # nobody else was known to share
 
 
+async def test_a_network_that_swallows_everything_holds_nobody_up(settings, postgres_proxy, caplog):
+    slow = Quota("requests", 1, 3_600, 20)
+    async with replica(through(settings, postgres_proxy)) as leases:
+        await admitted_of(leases, 10, "warm", slow)
+        postgres_proxy.freeze()
+        async with asyncio.timeout(PATIENCE_S):
+            assert await admitted_of(leases, 60, "rep", slow) == 20 + CREDIT
+        postgres_proxy.restore()
+
+        async def is_back():
+            await admitted_of(leases, 10, f"x{time.monotonic()}", slow)
+            return "answers again" in caplog.text
+
+        await until(is_back)
+
+
+async def test_a_request_that_goes_away_leaves_no_answer_to_the_next_one(settings):
+    store = LimitStore(partial(open_connection, settings, DatabaseRole.API), b"pepper")
+    for number in range(20):
+        gone = asyncio.create_task(store.lease([Asked(store.key("principal", f"gone-{number}"), QUOTA, 1)]))
+        for _ in range(number):
+            await asyncio.sleep(0)
+        gone.cancel()
+        key = store.key("principal", f"stays-{number}")
+        assert (await store.lease([Asked(key, QUOTA, number + 1)]))[key].granted == number + 1
+        with suppress(asyncio.CancelledError):
+            await gone
+    await store.aclose()
+
+
 async def test_keys_are_digests_and_hostile_questions_are_refused(settings, owner):
     store = LimitStore(partial(open_connection, settings, DatabaseRole.API), b"pepper")
     other = LimitStore(partial(open_connection, settings, DatabaseRole.API), b"another pepper")
