@@ -26,6 +26,10 @@ CREATE SCHEMA ingest;
 
 ALTER SCHEMA ingest OWNER TO receipts_owner;
 
+CREATE SCHEMA limits;
+
+ALTER SCHEMA limits OWNER TO receipts_owner;
+
 CREATE SCHEMA portal;
 
 ALTER SCHEMA portal OWNER TO receipts_owner;
@@ -266,6 +270,112 @@ END
 $$;
 
 ALTER FUNCTION ingest.rotate_outbox(p_bytes bigint) OWNER TO receipts_owner;
+
+CREATE FUNCTION limits.count_customers(p_principal bytea, p_customers bytea[], p_cap integer) RETURNS TABLE(fits boolean, seconds double precision)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    hour constant interval := interval '1 hour';
+    moment timestamptz;
+    counted integer;
+    fresh integer;
+BEGIN
+    IF (length(p_principal) = 16 AND cardinality(p_customers) BETWEEN 1 AND 10000 AND p_cap > 0) IS NOT TRUE
+        OR EXISTS (SELECT FROM unnest(p_customers) AS a (k) WHERE (length(a.k) = 16) IS NOT TRUE)
+    THEN
+        RAISE EXCEPTION 'limits.count_customers takes digests of 16 bytes and a cap'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM set_config('synchronous_commit', 'off', true);
+    -- One at a time for each principal: two replicas must not both find the last place.
+    PERFORM pg_advisory_xact_lock(hashtextextended('limits.customers:' || encode(p_principal, 'hex'), 0));
+    moment := clock_timestamp();
+    DELETE FROM limits.customers c WHERE c.principal = p_principal AND c.seen_at <= moment - hour;
+    SELECT count(*) INTO counted FROM limits.customers c WHERE c.principal = p_principal;
+    SELECT count(DISTINCT a.k) INTO fresh FROM unnest(p_customers) AS a (k)
+        WHERE NOT EXISTS (SELECT FROM limits.customers c WHERE c.principal = p_principal AND c.customer = a.k);
+    IF counted + fresh <= p_cap THEN
+        INSERT INTO limits.customers (principal, customer, seen_at)
+            SELECT DISTINCT p_principal, a.k, moment FROM unnest(p_customers) AS a (k) ON CONFLICT DO NOTHING;
+        RETURN QUERY SELECT true, extract(epoch FROM min(c.seen_at) + hour - moment)::float8
+            FROM limits.customers c WHERE c.principal = p_principal AND c.customer = ANY (p_customers);
+    ELSE
+        RETURN QUERY SELECT false, coalesce((
+            SELECT extract(epoch FROM c.seen_at + hour - moment)::float8 FROM limits.customers c
+            WHERE c.principal = p_principal ORDER BY c.seen_at
+            OFFSET greatest(least(counted + fresh - p_cap, counted), 1) - 1 LIMIT 1
+        ), 3600);
+    END IF;
+END
+$$;
+
+ALTER FUNCTION limits.count_customers(p_principal bytea, p_customers bytea[], p_cap integer) OWNER TO receipts_owner;
+
+CREATE FUNCTION limits.lease(p_holder uuid, p_keys bytea[], p_wanted integer[], p_intervals_ns bigint[], p_bursts integer[]) RETURNS TABLE(key_given bytea, tokens integer, wait_ns bigint, holders integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    at_ns bigint := (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint;
+    alive integer;
+BEGIN
+    IF EXISTS (
+        SELECT FROM unnest(p_keys, p_wanted, p_intervals_ns, p_bursts) AS a (k, wanted, interval_ns, burst)
+        WHERE (length(a.k) = 16 AND a.wanted BETWEEN -a.burst AND 1000000
+            AND a.interval_ns BETWEEN 1 AND 86400000000000 AND a.burst BETWEEN 1 AND 1000000
+            AND a.burst * (a.interval_ns / 1000000000.0) <= 172800) IS NOT TRUE
+    ) THEN
+        RAISE EXCEPTION 'limits.lease takes digests of 16 bytes, at most 1,000,000 tokens, and buckets that fill in two days'
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM set_config('synchronous_commit', 'off', true);
+    RETURN QUERY
+        INSERT INTO limits.buckets AS b (key, full_at, interval_ns, burst, granted)
+        SELECT a.k, at_ns + a.interval_ns * least(a.wanted, a.burst), a.interval_ns, a.burst, least(a.wanted, a.burst)
+        FROM unnest(p_keys, p_wanted, p_intervals_ns, p_bursts) AS a (k, wanted, interval_ns, burst)
+        ORDER BY a.k
+        ON CONFLICT (key) DO UPDATE SET
+            full_at = greatest(b.full_at, at_ns) + excluded.interval_ns
+                * limits.take(b.full_at, at_ns, excluded.interval_ns, excluded.burst, excluded.granted),
+            granted = limits.take(b.full_at, at_ns, excluded.interval_ns, excluded.burst, excluded.granted),
+            interval_ns = excluded.interval_ns,
+            burst = excluded.burst
+        RETURNING b.key, b.granted, greatest(b.full_at - at_ns - (b.burst - 1) * b.interval_ns, 0), 0;
+    INSERT INTO limits.holders AS h (holder, seen_at) VALUES (p_holder, clock_timestamp())
+        ON CONFLICT (holder) DO UPDATE SET seen_at = excluded.seen_at
+        WHERE h.seen_at < excluded.seen_at - interval '10 seconds';
+    IF FOUND THEN  -- the last locks of this call, and none is waited for
+        DELETE FROM limits.buckets d WHERE d.key IN (
+            SELECT b.key FROM limits.buckets b WHERE b.full_at < at_ns LIMIT 1000 FOR UPDATE SKIP LOCKED
+        );
+        DELETE FROM limits.customers d WHERE (d.principal, d.customer) IN (
+            SELECT c.principal, c.customer FROM limits.customers c
+            WHERE c.seen_at < clock_timestamp() - interval '1 hour' LIMIT 1000 FOR UPDATE SKIP LOCKED
+        );
+        DELETE FROM limits.holders d WHERE d.holder IN (
+            SELECT h.holder FROM limits.holders h
+            WHERE h.seen_at < clock_timestamp() - interval '30 seconds' FOR UPDATE SKIP LOCKED
+        );
+    END IF;
+    SELECT count(*) INTO alive FROM limits.holders h WHERE h.seen_at > clock_timestamp() - interval '30 seconds';
+    RETURN QUERY SELECT NULL::bytea, 0, 0::bigint, alive;
+END
+$$;
+
+ALTER FUNCTION limits.lease(p_holder uuid, p_keys bytea[], p_wanted integer[], p_intervals_ns bigint[], p_bursts integer[]) OWNER TO receipts_owner;
+
+CREATE FUNCTION limits.take(p_full_at bigint, p_now bigint, p_interval_ns bigint, p_burst integer, p_wanted integer) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT least(
+        p_wanted,
+        greatest(p_burst - (greatest(p_full_at - p_now, 0) + p_interval_ns - 1) / p_interval_ns, 0)
+    )::integer
+$$;
+
+ALTER FUNCTION limits.take(p_full_at bigint, p_now bigint, p_interval_ns bigint, p_burst integer, p_wanted integer) OWNER TO receipts_owner;
 
 CREATE FUNCTION retail.find_context(p_scope text, p_customer_id text) RETURNS TABLE(customer_id text, first_name text, last_name text, email_masked text, phone_masked text, city text, customer_since date, document text)
     LANGUAGE plpgsql
@@ -872,6 +982,33 @@ CREATE TABLE ingest.settled (
 
 ALTER TABLE ingest.settled OWNER TO receipts_owner;
 
+CREATE UNLOGGED TABLE limits.buckets (
+    key bytea NOT NULL,
+    full_at bigint NOT NULL,
+    interval_ns bigint NOT NULL,
+    burst integer NOT NULL,
+    granted integer NOT NULL
+)
+WITH (fillfactor='50');
+
+ALTER TABLE limits.buckets OWNER TO receipts_owner;
+
+CREATE UNLOGGED TABLE limits.customers (
+    principal bytea NOT NULL,
+    customer bytea NOT NULL,
+    seen_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE limits.customers OWNER TO receipts_owner;
+
+CREATE UNLOGGED TABLE limits.holders (
+    holder uuid NOT NULL,
+    seen_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='50');
+
+ALTER TABLE limits.holders OWNER TO receipts_owner;
+
 CREATE TABLE portal.sessions (
     cookie_digest bytea NOT NULL,
     principal_id text NOT NULL,
@@ -1167,6 +1304,15 @@ ALTER TABLE ONLY ingest.quarantine
 ALTER TABLE ONLY ingest.settled
     ADD CONSTRAINT settled_pkey PRIMARY KEY (bronze_table);
 
+ALTER TABLE ONLY limits.buckets
+    ADD CONSTRAINT buckets_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY limits.customers
+    ADD CONSTRAINT customers_pkey PRIMARY KEY (principal, customer);
+
+ALTER TABLE ONLY limits.holders
+    ADD CONSTRAINT holders_pkey PRIMARY KEY (holder);
+
 ALTER TABLE ONLY portal.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (cookie_digest);
 
@@ -1229,6 +1375,8 @@ CREATE INDEX outbox_1_xid_idx ON ingest.outbox_1 USING btree (xid);
 CREATE INDEX quarantine_by_missing_store ON ingest.quarantine USING btree (missing_store_id) WHERE ((state = 'held'::text) AND (missing_store_id IS NOT NULL));
 
 CREATE INDEX quarantine_held ON ingest.quarantine USING btree (quarantine_id) WHERE (state = 'held'::text);
+
+CREATE INDEX customers_by_age ON limits.customers USING btree (seen_at);
 
 CREATE INDEX sessions_by_expiry ON portal.sessions USING btree (expires_at);
 
@@ -1340,6 +1488,9 @@ GRANT USAGE ON SCHEMA ingest TO receipts_ingest;
 GRANT USAGE ON SCHEMA ingest TO receipts_pipeline;
 GRANT USAGE ON SCHEMA ingest TO receipts_api;
 
+GRANT USAGE ON SCHEMA limits TO receipts_api;
+GRANT USAGE ON SCHEMA limits TO receipts_auth;
+
 GRANT USAGE ON SCHEMA portal TO receipts_portal;
 
 GRANT USAGE ON SCHEMA retail TO receipts_ingest;
@@ -1379,6 +1530,15 @@ GRANT ALL ON FUNCTION audit.project(p_most integer) TO receipts_pipeline;
 
 REVOKE ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) TO receipts_ingest;
+
+REVOKE ALL ON FUNCTION limits.count_customers(p_principal bytea, p_customers bytea[], p_cap integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION limits.count_customers(p_principal bytea, p_customers bytea[], p_cap integer) TO receipts_api;
+
+REVOKE ALL ON FUNCTION limits.lease(p_holder uuid, p_keys bytea[], p_wanted integer[], p_intervals_ns bigint[], p_bursts integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION limits.lease(p_holder uuid, p_keys bytea[], p_wanted integer[], p_intervals_ns bigint[], p_bursts integer[]) TO receipts_api;
+GRANT ALL ON FUNCTION limits.lease(p_holder uuid, p_keys bytea[], p_wanted integer[], p_intervals_ns bigint[], p_bursts integer[]) TO receipts_auth;
+
+REVOKE ALL ON FUNCTION limits.take(p_full_at bigint, p_now bigint, p_interval_ns bigint, p_burst integer, p_wanted integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION retail.find_context(p_scope text, p_customer_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION retail.find_context(p_scope text, p_customer_id text) TO receipts_api;

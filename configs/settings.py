@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self, get_origin
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
 
+from configs.limits import LimitSettings
 from configs.lineage import LineageSettings
 from configs.nightly import NightlySettings
 from configs.pipeline import PipelineSettings
@@ -139,6 +140,7 @@ class Settings(Section):
     nightly: NightlySettings = NightlySettings()
     lineage: LineageSettings = LineageSettings()
     serve: ServeSettings = ServeSettings()
+    limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
     portal: PortalSettings = PortalSettings()
     ray: RaySettings = RaySettings()

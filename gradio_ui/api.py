@@ -89,7 +89,7 @@ def _problem(response: httpx.Response) -> ApiProblem:
         document = {}
     found = document if isinstance(document, dict) else {}
     request_id = str(found.get("request_id", response.headers.get("x-request-id", "")))
-    if response.status_code in (400, 404, 422):
+    if response.status_code in (400, 404, 422, 429):
         return ApiProblem(response.status_code, str(found.get("detail", "Not found.")), request_id)
     if response.status_code == 403:
         return ApiProblem(403, "Your role does not permit this.", request_id)

@@ -21,11 +21,12 @@ from locust.exception import StopUser
 from loadtest.choosing import Zipf, describe, misread, phrase, think_s
 from loadtest.targets import Target, read_targets
 
-# Who signs in, in turn, and which regions each may see (None: all): three scopes, as in a real service centre.
+# Who signs in, in turn, and which regions each may see (None: all): three scopes, as in a real service centre. Each
+# stands for many people, so their limit is that of a program (`limits.services`).
 REPS: tuple[tuple[str, frozenset[int] | None], ...] = (
-    ("rep.all", None),
-    ("rep.east", frozenset({1})),
-    ("rep.west", frozenset({2})),
+    ("load.all", None),
+    ("load.east", frozenset({1})),
+    ("load.west", frozenset({2})),
 )
 _RENEW_BEFORE_S = 60  # a token is renewed a minute before it ends
 _numbers = itertools.count()

@@ -32,5 +32,16 @@ class TooLarge(ReceiptsError):
     """The request is larger than is accepted."""
 
 
+class LimitReached(ReceiptsError):
+    """More was asked for than one caller may have: says of what, how much is allowed and when to ask again."""
+
+    def __init__(self, limit: str, allowed: int, window_s: int, wait_s: float, detail: str) -> None:
+        super().__init__(detail)
+        self.limit = limit
+        self.allowed = allowed
+        self.window_s = window_s
+        self.wait_s = wait_s
+
+
 class Unavailable(ReceiptsError):
     """A part that is needed for the answer is not there at the moment; try again shortly."""

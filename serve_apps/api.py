@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 
 from serve_apps.audit import CUSTOMER_SERVICE, AuditTrail
-from serve_apps.authentication import Authentication
+from serve_apps.authentication import Anonymity, Authentication
 from serve_apps.frame import BodyLimit, Frame
 from serve_apps.serving import ServingContext, opened
 
@@ -39,7 +39,7 @@ def build_api(
     middleware = [
         Middleware(Frame),
         Middleware(AuditTrail, writer=context.audit, purpose=purpose),
-        *([] if public else [Middleware(Authentication, tokens=context.tokens)]),
+        Middleware(Anonymity if public else Authentication, context=context),
         Middleware(BodyLimit, max_bytes=context.settings.serve.max_body_bytes),
     ]
     app = FastAPI(

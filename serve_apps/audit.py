@@ -68,7 +68,7 @@ def event_so_far(exchange: Exchange, scope: Scope, purpose: str) -> AuditEvent:
         "session_id": who.session_id if who else "",
         "route": exchange.route or _route(scope),
         "purpose": purpose,
-        "client_address": _address(scope),
+        "client_address": exchange.address or _address(scope),
         "request_id": exchange.request_id,
     }
 

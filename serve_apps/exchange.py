@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.types import Scope
 
-from receipts.access import Principal
+from receipts.access import Permission, Principal
 
 _KEY = "receipts.exchange"
 
@@ -19,6 +19,8 @@ class Exchange:
     request_id: str
     principal: Principal | None = None
     route: str = ""  # as the trail names it, where that is known before the application's own routing
+    permission: Permission | None = None  # that the route declares, where its guard has let the caller pass
+    address: str = ""  # of the client, where somebody trustworthy has told it
     is_recorded: bool = False  # its audit event is durable already
     receipt_ids: list[str] = field(default_factory=list)
     customer_ids: list[str] = field(default_factory=list)

@@ -43,7 +43,7 @@ async def grant(request: Request, serving: Serving, provider: SignIn) -> Respons
         case "authorization_code":
             granted = await _by_code(serving, form)
         case "client_credentials":
-            granted = await _by_secret(serving, provider, form)
+            granted = await _by_secret(serving, provider, form, exchange_of(request.scope).address)
         case _:
             granted = _Refused("unsupported_grant_type", "grant_type must be authorization_code or client_credentials.")
     if isinstance(granted, _Refused):
@@ -69,13 +69,20 @@ async def _by_code(serving: ServingContext, form: dict[str, str]) -> _Granted | 
     return _Granted(*session, client_id, nonce) if session else refused
 
 
-async def _by_secret(serving: ServingContext, provider: Provider, form: dict[str, str]) -> _Granted | _Refused:
+async def _by_secret(
+    serving: ServingContext, provider: Provider, form: dict[str, str], address: str
+) -> _Granted | _Refused:
+    """Check a client's secret. Failed attempts are limited, because it can be guessed at; a code cannot."""
     refused = _Refused("invalid_client", "The client_id or the client_secret is wrong.", 401)
     client_id = form.get("client_id", "")
+    attempt = await serving.limits.begin_sign_in(address or None, client_id)
     if not hmac.compare_digest(form.get("client_secret", "").encode(), provider.client_secret.encode()):
         return refused
     session = await open_session(serving.pool, client_id)
-    return _Granted(*session, client_id, None) if session else refused
+    if session is None:
+        return refused
+    await serving.limits.forgive(attempt)
+    return _Granted(*session, client_id, None)
 
 
 def _tokens(provider: Provider, granted: _Granted) -> dict[str, object]:

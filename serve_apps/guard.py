@@ -11,6 +11,7 @@ from starlette.requests import Request
 from receipts.access import Permission, require
 from receipts.errors import InvalidInput, NotFound, Unauthenticated
 from serve_apps.exchange import Caller, exchange_of
+from serve_apps.serving import ServingContext
 
 
 class Guard:
@@ -19,13 +20,19 @@ class Guard:
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
-    def __call__(self, request: Request) -> Caller:
-        """Return the permitted caller. Raises InvalidInput for a query parameter the route does not take."""
+    async def __call__(self, request: Request) -> Caller:
+        """Return the permitted caller. Raises InvalidInput for a query parameter the route does not take.
+
+        It never waits but for the limits of what is sensitive; as a coroutine it needs no thread of FastAPI's.
+        """
         exchange = exchange_of(request.scope)
         if exchange.principal is None:
             raise Unauthenticated
         require(exchange.principal, self.permission)
         refuse_unknown_parameters(request)
+        exchange.permission = self.permission
+        context: ServingContext = request.app.state.context
+        await context.limits.admit_to(exchange.principal, self.permission)
         return Caller(exchange.principal, exchange)
 
 

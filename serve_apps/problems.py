@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import traceback
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,7 @@ KINDS: dict[type[Exception], Kind] = {
     errors.NotFound: Kind(404, "not-found", "Not found"),
     errors.Unauthenticated: Kind(401, "unauthenticated", "Sign-in is needed", {"WWW-Authenticate": "Bearer"}),
     errors.Forbidden: Kind(403, "forbidden", "Not permitted"),
+    errors.LimitReached: Kind(429, "quota-exceeded", "Too much at once"),
     errors.TooLarge: Kind(413, "too-large", "The request is too large"),
     errors.Unavailable: _UNAVAILABLE,
     psycopg.OperationalError: _UNAVAILABLE,  # connection lost, pool exhausted, statement timed out
@@ -78,13 +80,26 @@ def problem_response(error: Exception, request_id: str, scope: Scope) -> Respons
         "accepted": problem.accepted,
         "request_id": request_id,
     }
-    content = orjson.dumps({key: value for key, value in body.items() if value is not None})
     headers = dict(problem.kind.headers)
     if isinstance(error, HTTPException) and error.headers:
         headers |= dict(error.headers)
+    if isinstance(error, errors.LimitReached):
+        headers |= _limit_headers(error)
+        body["violated-policies"] = [error.limit]
     if isinstance(error, errors.Unauthenticated) and error.args:
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
+    content = orjson.dumps({key: value for key, value in body.items() if value is not None})
     return Response(content, problem.kind.status, headers, media_type="application/problem+json")
+
+
+def _limit_headers(error: errors.LimitReached) -> dict[str, str]:
+    """Return when to ask again (RFC 9110) and what is allowed (draft-ietf-httpapi-ratelimit-headers-11)."""
+    wait_s = max(math.ceil(error.wait_s), 1)
+    return {
+        "Retry-After": str(wait_s),
+        "RateLimit-Policy": f'"{error.limit}";q={error.allowed};w={error.window_s}',
+        "RateLimit": f'"{error.limit}";r=0;t={wait_s}',
+    }
 
 
 def _problem(error: Exception, scope: Scope) -> Problem:

@@ -10,13 +10,16 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import Depends
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
 from configs.settings import Settings
-from receipts.database import DatabaseRole, open_connection, open_pool
+from receipts.database import DatabaseRole, conninfo, open_connection, open_pool
 from serve_apps.audit_writer import AuditWriter
 from serve_apps.keys import KeyRing, key_source
+from serve_apps.limit_store import LimitStore
+from serve_apps.limits import Limits
 from serve_apps.tokens import TokenVerifier
 
 _PING_S = 5.0
@@ -32,6 +35,7 @@ class ServingContext:
     pool: AsyncConnectionPool
     tokens: TokenVerifier
     audit: AuditWriter
+    limits: Limits
 
     async def check_health(self) -> None:
         """Raise psycopg.OperationalError when the database does not answer."""
@@ -41,11 +45,14 @@ class ServingContext:
 
 def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -> ServingContext:
     """Return a replica's context, not yet opened."""
+    connect = partial(open_connection, settings, role)
+    secret = str(conninfo_to_dict(conninfo(settings, role))["password"])  # what all replicas share and nobody else has
     return ServingContext(
         settings=settings,
         pool=open_pool(settings, role, autocommit=True),
         tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings))),
-        audit=AuditWriter(partial(open_connection, settings, role)),
+        audit=AuditWriter(connect),
+        limits=Limits(settings.limits, LimitStore(connect, secret.encode())),
     )
 
 
@@ -56,14 +63,15 @@ async def opened(context: ServingContext) -> AsyncGenerator[None, None]:
     A database that is down does not stop a replica from starting: its requests get 503 until it is back.
     """
     await context.tokens.keys.refresh()
-    keeper = asyncio.create_task(context.tokens.keys.keep_fresh())
+    keepers = [asyncio.create_task(context.tokens.keys.keep_fresh()), asyncio.create_task(context.limits.leases.keep())]
     try:
-        async with context.pool, aclosing(context.audit):
+        async with context.pool, aclosing(context.audit), aclosing(context.limits):
             yield
     finally:
-        keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeper
+        for keeper in keepers:
+            keeper.cancel()
+            with suppress(asyncio.CancelledError):
+                await keeper
 
 
 def _serving(request: Request) -> ServingContext:

@@ -14,7 +14,7 @@ from receipts.access import Permission, require
 from receipts.errors import Unavailable
 from receipts.models import CUSTOMER_ID_PATTERN
 from serve_apps.audit import CUSTOMER_SERVICE, event_of
-from serve_apps.authentication import recognise
+from serve_apps.authentication import admit
 from serve_apps.exchange import Caller, Exchange
 from serve_apps.frame import PROTECTION, REQUEST_ID, framed, new_request_id
 from serve_apps.problems import problem_response
@@ -83,9 +83,10 @@ class ShortWay:
         exchange = Exchange(new_request_id(), route=self._route)
         content, problem, status = b"", None, 200
         try:
-            principal = exchange.principal = recognise(scope, self._context.tokens)
+            principal = await admit(scope, exchange, self._context)
             require(principal, self._shortcut.permission)
             content = await self._shortcut.answer(Caller(principal, exchange), scope, text)
+            await self._context.limits.disclose(exchange)
         except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets a problem and the trail its event
             problem = problem_response(error, exchange.request_id, scope)
             status = problem.status_code

@@ -28,6 +28,7 @@ _PORT_KEYS = (
 )
 _RAY_EXTRA = 6
 _LOWEST, _HIGHEST = 20_000, 24_000  # above Ray's workers, below its replicas and the kernel's ephemeral ports
+_PRESSED_AS = "rep.all,load.all,load.east,load.west"  # programs: one name asks thousands of times a second
 _TRIES = 100  # blocks to look at before giving up: one in thousands is taken
 
 
@@ -73,6 +74,7 @@ def _overrides(folder: Path) -> dict[str, str]:
         "RECEIPTS_RAY__TEMP_DIR": str(folder),
         "RECEIPTS_AUTH__ISSUER": f"{api}/auth",
         "RECEIPTS_PORTAL__API_URL": api,
+        "RECEIPTS_LIMITS__SERVICES": _PRESSED_AS,
         **{key: str(port) for key, port in ports.items()},
     }
 

@@ -175,7 +175,7 @@ def _in_words(error: Exception) -> Markup:
 
 
 def _sorry(problem: ApiProblem) -> Markup:
-    kind = "note" if problem.status in (400, 422) else "error"
+    kind = "note" if problem.status in (400, 422, 429) else "error"
     title = "That cannot be searched" if kind == "note" else "The search did not work"
     return render.message(title, problem.detail, request_id=problem.request_id if kind == "error" else "", kind=kind)
 

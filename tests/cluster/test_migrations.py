@@ -32,7 +32,7 @@ def test_the_written_schema_gives_itself_when_loaded(empty: str):
 def test_every_object_belongs_to_the_owner_role_or_the_search_role(owner):
     strays = owner.execute(
         "SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " WHERE n.nspname IN ('access', 'retail', 'ingest', 'audit', 'sync', 'portal', 'auth')"
+        " WHERE n.nspname IN ('access', 'retail', 'ingest', 'audit', 'sync', 'portal', 'auth', 'limits')"
         " AND c.relowner NOT IN ('receipts_owner'::regrole, 'receipts_search'::regrole)"
     ).fetchall()
     assert strays == []
