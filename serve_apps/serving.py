@@ -17,6 +17,7 @@ from configs.settings import Settings
 from receipts.database import DatabaseRole, open_connection, open_pool
 from serve_apps.audit_writer import AuditWriter
 from serve_apps.keys import KeyRing, key_source
+from serve_apps.reads import Reads
 from serve_apps.tokens import TokenVerifier
 
 _PING_S = 5.0
@@ -24,12 +25,14 @@ _PING_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ServingContext:
-    """What handlers work with. `pool` reads as the process role; the audit trail has its own connection,
-    so that slow queries cannot hold back other requests' answers.
-    """  # noqa: D205 - one sentence about the class, one about its reason
+    """What handlers work with: `pool` is the primary's, `reads` runs what may be a moment behind on standbys.
+
+    The audit trail has its own connection, so that slow queries cannot hold back other requests' answers.
+    """
 
     settings: Settings
     pool: AsyncConnectionPool
+    reads: Reads
     tokens: TokenVerifier
     audit: AuditWriter
 
@@ -41,9 +44,11 @@ class ServingContext:
 
 def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -> ServingContext:
     """Return a replica's context, not yet opened."""
+    pool = open_pool(settings, role, autocommit=True)
     return ServingContext(
         settings=settings,
-        pool=open_pool(settings, role, autocommit=True),
+        pool=pool,
+        reads=Reads(settings, role, pool),
         tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings))),
         audit=AuditWriter(partial(open_connection, settings, role)),
     )
@@ -58,7 +63,7 @@ async def opened(context: ServingContext) -> AsyncGenerator[None, None]:
     await context.tokens.keys.refresh()
     keeper = asyncio.create_task(context.tokens.keys.keep_fresh())
     try:
-        async with context.pool, aclosing(context.audit):
+        async with context.pool, context.reads, aclosing(context.audit):
             yield
     finally:
         keeper.cancel()
