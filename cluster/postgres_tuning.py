@@ -43,7 +43,7 @@ def configuration(port: int, extra: Mapping[str, str] | None = None) -> str:
         "dynamic_shared_memory_type": _shared_memory_type(),
         **(extra or {}),
     }
-    return "".join(f"{name} = '{value}'\n" for name, value in values.items())
+    return "".join("{} = '{}'\n".format(name, value.replace("'", "''")) for name, value in values.items())
 
 
 def _between(value: int, low: int, high: int) -> int:

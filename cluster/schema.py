@@ -12,7 +12,8 @@ import psycopg
 from cluster import postgres, postgres_home
 from cluster.migrations import SCHEMA_FILE, dump_schema, migrate
 from cluster.roles import ensure_roles
-from configs.settings import DatabaseSettings, Settings
+from configs.database import DatabaseSettings
+from configs.settings import Settings
 
 
 def write_schema_file(path: Path = SCHEMA_FILE) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from cluster.parts import PARTS, Part, process_of
+from cluster.standbys import list_servers
 from configs.settings import Settings, SettingsError
 from receipts.database import DatabaseRole, conninfo
 from receipts.lake import Lake, lake_of
@@ -23,9 +25,9 @@ _STATEMENT_MS = 60_000  # counting a hundred million rows takes long; a status t
 def collect(settings: Settings) -> dict[str, Any]:
     """Return the whole status as plain values. A part that is down is told as such and never raises.
 
-    Keys: `healthy`, `parts` (name, state, pid, uptime_s), `postgres` and `ingest` (counts, null when down), `lake`
-    (version and rows by table), `refinement` and `sync` (versions and lag_s by table), `nightly` (the last
-    attempt at each job), `urls`.
+    Keys: `healthy`, `parts` (name, state, pid, uptime_s), `servers` (the embedded Postgres servers and their lags),
+    `postgres` and `ingest` (counts, null when down), `lake` (version and rows by table), `refinement` and `sync`
+    (versions and lag_s by table), `nightly` (the last attempt at each job), `urls`.
     """
     parts = [_part(settings, part) for part in PARTS]
     lake = _measure_lake(lake_of(settings))
@@ -33,6 +35,7 @@ def collect(settings: Settings) -> dict[str, Any]:
     return {
         "healthy": all(part["state"] == "healthy" for part in parts),
         "parts": parts,
+        "servers": [asdict(one) for one in list_servers(settings)] if settings.database.dsn is None else [],
         "postgres": database["rows"],
         "ingest": database["ingest"],
         "lake": lake,

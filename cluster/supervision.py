@@ -41,7 +41,7 @@ def choose_parts(names: Sequence[str] | None) -> tuple[Part, ...]:
 
 def bring_up(settings: Settings, parts: Sequence[Part], report: Report) -> None:
     """Start what does not run and leave what is healthy; a part whose ground was restarted is restarted too."""
-    with _alone(settings):
+    with alone(settings):
         started: set[str] = set()
         for part in parts:
             if part.is_healthy(settings) and not started.intersection(part.needs):
@@ -58,7 +58,7 @@ def bring_up(settings: Settings, parts: Sequence[Part], report: Report) -> None:
 
 def bring_down(settings: Settings, parts: Sequence[Part], report: Report) -> None:
     """Stop what `bring_up` started, last first, and return when it is gone; a server of your own is left alone."""
-    with _alone(settings):
+    with alone(settings):
         for part in reversed(parts):
             report(part, Step.STOPPING)
             part.stop(settings)
@@ -66,7 +66,7 @@ def bring_down(settings: Settings, parts: Sequence[Part], report: Report) -> Non
 
 
 @contextmanager
-def _alone(settings: Settings) -> Generator[None]:
+def alone(settings: Settings) -> Generator[None]:
     """Hold the platform's lock, which ends with the process that holds it, however it ends."""
     lock = settings.state_dir.resolve() / "run" / "up.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +75,6 @@ def _alone(settings: Settings) -> Generator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise PlatformError(
-                "Another `receipts up` or `receipts down` is at work; wait until it has ended."
+                "Another `receipts up`, `down` or `replicas` is at work; wait until it has ended."
             ) from None
         yield

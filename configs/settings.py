@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self, get_origin
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
 
+from configs.database import DatabaseSettings
 from configs.limits import LimitSettings
 from configs.lineage import LineageSettings
 from configs.nightly import NightlySettings
@@ -25,18 +26,6 @@ _FILES = Path(__file__).parent / "environments"
 
 class SettingsError(Exception):
     """A setting is wrong: one sentence that names the key and what is accepted, never what it held."""
-
-
-class DatabaseSettings(Section):
-    """Where Postgres is. Without a `dsn` an embedded PostgreSQL 18 runs under `state_dir`."""
-
-    dsn: SecretStr | None = None  # a superuser or the database's owner: used by migrations only
-    embedded_port: int = Field(default=54329, ge=1024, le=65535)
-    role_passwords: dict[str, SecretStr] = Field(
-        default_factory=dict
-    )  # per process role; the embedded server's live in state_dir/secrets.json
-    pool_size: int = Field(default=4, ge=1, le=100)
-    statement_timeout_ms: int = Field(default=5_000, ge=100)
 
 
 class LakeSettings(Section):

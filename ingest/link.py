@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import psycopg
 
 from configs.settings import Settings
 from ingest.recording import Connection
-from receipts.database import DatabaseRole, conninfo
+from receipts.database import DatabaseRole, conninfo, hang_up
 
 # How long a dead server may go unnoticed: less than the 8 s after which a till's SDK gives up.
 _CONNECT_TIMEOUT_S = 3
@@ -26,7 +24,8 @@ class Link:
 
     def __init__(self, settings: Settings) -> None:
         self._patience_s = settings.database.statement_timeout_ms / 1000 + _GRACE_S
-        self._conninfo = conninfo(
+        self._login = partial(
+            conninfo,
             settings,
             DatabaseRole.INGEST,
             {
@@ -47,7 +46,7 @@ class Link:
         """
         connection = await self._open()
         self._warnings.clear()
-        overdue = asyncio.get_running_loop().call_later(self._patience_s, _hang_up, connection)
+        overdue = asyncio.get_running_loop().call_later(self._patience_s, hang_up, connection)
         try:
             yield connection
         finally:
@@ -72,16 +71,10 @@ class Link:
 
     async def _open(self) -> Connection:
         if self._connection is None or self._connection.broken or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(self._conninfo, autocommit=True)
+            self._connection = await psycopg.AsyncConnection.connect(self._login(), autocommit=True)
             self._connection.add_notice_handler(self._notice)
         return self._connection
 
     def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
         if diagnostic.severity_nonlocalized == "WARNING":
             self._warnings.append(diagnostic.message_primary or "warning")
-
-
-def _hang_up(connection: Connection) -> None:
-    """End the conversation from our side, so that whoever waits for a server that was stopped fails at once."""
-    with contextlib.suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(connection.fileno())) as line:
-        line.shutdown(socket.SHUT_RDWR)

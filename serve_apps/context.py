@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, Path
+from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -20,7 +21,6 @@ from receipts.sql import load_sql
 from serve_apps.api import build_api
 from serve_apps.exchange import Caller
 from serve_apps.guard import guard
-from serve_apps.scoped import CONNECTION_S
 from serve_apps.serving import Serving, ServingContext, serving_context
 from serve_apps.short_way import CUSTOMER_ID, Shortcut
 
@@ -57,10 +57,13 @@ async def context_of(customer_id: Annotated[CustomerId, Path()], caller: Reader,
 
 async def find_context(context: ServingContext, principal: Principal, customer_id: str) -> bytes:
     """Return the rendered context of a customer; the profile's document is passed on as it is. Raises NotFound."""
-    async with context.pool.connection(timeout=CONNECTION_S) as connection:
+
+    async def read(connection: AsyncConnection[Any]) -> dict[str, Any] | None:
         cursor = connection.cursor(row_factory=dict_row)
         await cursor.execute(_SQL["find_context"], (principal.scope_id, customer_id), prepare=True)
-        row = await cursor.fetchone()
+        return await cursor.fetchone()
+
+    row = await context.reads.find(read)
     if row is None:
         raise NotFound
     profile = row.pop("document")

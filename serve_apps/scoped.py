@@ -18,15 +18,20 @@ CONNECTION_S = 2.0  # wait for a connection: beyond it the replica is overloaded
 
 @asynccontextmanager
 async def scoped(pool: AsyncConnectionPool, principal: Principal) -> AsyncGenerator[AsyncConnection[Any], None]:
+    """Open a transaction that sees the rows of a principal's scope, on a connection of the primary's pool.
+
+    Raises psycopg.OperationalError when no connection is free in time or the database is gone.
+    """
+    async with pool.connection(timeout=CONNECTION_S) as connection, scope(connection, principal):
+        yield connection
+
+
+@asynccontextmanager
+async def scope(connection: AsyncConnection[Any], principal: Principal) -> AsyncGenerator[None, None]:
     """Open a transaction that sees the rows of a principal's scope.
 
-    Statements are pipelined: BEGIN and the scope travel with the first query. Raises psycopg.OperationalError
-    when no connection is free in time or the database is gone.
+    Statements are pipelined: BEGIN and the scope travel with the first query.
     """
-    async with (
-        pool.connection(timeout=CONNECTION_S) as connection,
-        connection.pipeline(),
-        connection.transaction(),
-    ):
+    async with connection.pipeline(), connection.transaction():
         await connection.execute(_SQL["set_scope"], (principal.scope_id,))
-        yield connection
+        yield

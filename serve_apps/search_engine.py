@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from psycopg import AsyncConnection
 
 from receipts.access import Principal
 from receipts.sql import load_sql
-from serve_apps.scoped import scoped
+from serve_apps.scoped import scope
 from serve_apps.search_answers import MOST_PLACES, Hit
 from serve_apps.search_reasons import Closeness, highlights, reasons
 from serve_apps.search_wanted import Wanted, loosened
@@ -35,12 +36,22 @@ async def search_receipts(
 
     Loosens the search, one step after the other, as long as it has no answer at all.
     """
+
+    async def search(connection: AsyncConnection[Any]) -> Found:
+        return await _search(connection, principal, wanted, limit, offset)
+
+    return await context.reads.find(search, found=lambda page: bool(page.hits))
+
+
+async def _search(
+    connection: AsyncConnection[Any], principal: Principal, wanted: Wanted, limit: int, offset: int
+) -> Found:
     said: list[str] = []
     tries = loosened(wanted)
     while True:
-        rows = await _rows(context, principal, wanted, limit + 1, offset)
+        rows = await _rows(connection, principal, wanted, limit + 1, offset)
         looser = None
-        if not rows and not (offset and await _rows(context, principal, wanted, 1, 0)):
+        if not rows and not (offset and await _rows(connection, principal, wanted, 1, 0)):
             looser = next(tries, None)
         if looser is None:
             break
@@ -52,9 +63,9 @@ async def search_receipts(
 
 
 async def _rows(
-    context: ServingContext, principal: Principal, wanted: Wanted, rows: int, offset: int
+    connection: AsyncConnection[Any], principal: Principal, wanted: Wanted, rows: int, offset: int
 ) -> list[tuple[Any, ...]]:
-    async with scoped(context.pool, principal) as connection:
+    async with scope(connection, principal):
         cursor = await connection.execute(_SQL["search_receipts"], wanted.parameters(offset, rows))
         return await cursor.fetchall()
 

@@ -7,9 +7,10 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
+from psycopg import AsyncConnection
 from rapidfuzz import fuzz, process
 from starlette.requests import Request
 
@@ -62,9 +63,11 @@ class ShopKnowledge:
         return (self._known.vocabulary or frozenset()) | shopping_words()
 
     async def _read(self) -> None:
-        async with self.context.pool.connection() as connection:
+        async def read(connection: AsyncConnection[Any]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
             stores = await (await connection.execute(_SQL["list_stores"])).fetchall()
-            words = await (await connection.execute(_SQL["list_words"])).fetchall()
+            return stores, await (await connection.execute(_SQL["list_words"])).fetchall()
+
+        stores, words = await self.context.reads.run(read)
         self._words = {str(word): int(count) for word, count in words if word}
         vocabulary = frozenset(singular(word) for word in self._words) or None
         names = [StoreNames(int(store_id), str(name), tuple(aliases)) for store_id, name, aliases in stores]

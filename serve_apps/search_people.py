@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
+from psycopg import AsyncConnection
 from rapidfuzz.distance import DamerauLevenshtein, JaroWinkler
 
 from receipts.access import Principal
 from receipts.sql import load_sql
 from receipts.text import normalise
-from serve_apps.scoped import scoped
+from serve_apps.scoped import scope
 from serve_apps.search_wanted import Likely
 from serve_apps.serving import ServingContext
 
@@ -25,9 +27,13 @@ async def search_customers(context: ServingContext, principal: Principal, name: 
     words = normalise(name).split()[:_MOST_WORDS]
     if not words:
         return Likely((), ())
-    async with scoped(context.pool, principal) as connection:
-        cursor = await connection.execute(_SQL["search_customers"], {"words": words, "most": _CANDIDATES})
-        rows = await cursor.fetchall()
+
+    async def read(connection: AsyncConnection[Any]) -> list[tuple[Any, ...]]:
+        async with scope(connection, principal):
+            cursor = await connection.execute(_SQL["search_customers"], {"words": words, "most": _CANDIDATES})
+            return await cursor.fetchall()
+
+    rows = await context.reads.find(read)
     scored = [(likeness(words, str(name_norm).split()), str(customer_id)) for customer_id, name_norm in rows]
     kept = sorted((pair for pair in scored if pair[0] >= _LIKE_ENOUGH), key=lambda pair: (-pair[0], pair[1]))[:_KEPT]
     return Likely(tuple(customer_id for _, customer_id in kept), tuple(score for score, _ in kept))

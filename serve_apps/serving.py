@@ -20,6 +20,7 @@ from serve_apps.audit_writer import AuditWriter
 from serve_apps.keys import KeyRing, key_source
 from serve_apps.limit_store import LimitStore
 from serve_apps.limits import Limits
+from serve_apps.reads import Reads
 from serve_apps.tokens import TokenVerifier
 
 _PING_S = 5.0
@@ -27,12 +28,14 @@ _PING_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class ServingContext:
-    """What handlers work with. `pool` reads as the process role; the audit trail has its own connection,
-    so that slow queries cannot hold back other requests' answers.
-    """  # noqa: D205 - one sentence about the class, one about its reason
+    """What handlers work with: `pool` is the primary's, `reads` runs what may be a moment behind on standbys.
+
+    The audit trail has its own connection, so that slow queries cannot hold back other requests' answers.
+    """
 
     settings: Settings
     pool: AsyncConnectionPool
+    reads: Reads
     tokens: TokenVerifier
     audit: AuditWriter
     limits: Limits
@@ -47,9 +50,11 @@ def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -
     """Return a replica's context, not yet opened."""
     connect = partial(open_connection, settings, role)
     secret = str(conninfo_to_dict(conninfo(settings, role))["password"])  # what all replicas share and nobody else has
+    pool = open_pool(settings, role, autocommit=True)
     return ServingContext(
         settings=settings,
-        pool=open_pool(settings, role, autocommit=True),
+        pool=pool,
+        reads=Reads(settings, role, pool),
         tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings))),
         audit=AuditWriter(connect),
         limits=Limits(settings.limits, LimitStore(connect, secret.encode())),
@@ -65,7 +70,7 @@ async def opened(context: ServingContext) -> AsyncGenerator[None, None]:
     await context.tokens.keys.refresh()
     keepers = [asyncio.create_task(context.tokens.keys.keep_fresh()), asyncio.create_task(context.limits.leases.keep())]
     try:
-        async with context.pool, aclosing(context.audit), aclosing(context.limits):
+        async with context.pool, context.reads, aclosing(context.audit), aclosing(context.limits):
             yield
     finally:
         for keeper in keepers:

@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fixtures.ray_cluster",
     "tests.fixtures.searching",
     "tests.fixtures.serving",
+    "tests.fixtures.standbys",
     "tests.fixtures.tcp_proxy",
 ]
 

@@ -148,4 +148,13 @@ def _show_status(told: dict[str, Any]) -> None:
     nights = Table("nightly job", "night", "ended at", "outcome")
     for job, last in told["nightly"].items():
         nights.add_row(job, last["night"], last["ended_at"][:19], last["error"] or "done")
-    console.print(parts, counts, *([nights] if told["nightly"] else []))
+    if any(one["role"] == "primary" and one["state"] == "down" for one in told["servers"]) and len(told["servers"]) > 1:
+        console.print("The primary is down: `receipts up` starts it. If it is lost: `receipts replicas promote`.")
+    servers = Table("server", "role", "state", "commits wait", "behind by")
+    for one in told["servers"]:
+        behind = "" if one["lag_bytes"] is None else f"{one['lag_bytes']} bytes, {one['lag_s']:.1f} s"
+        waits = {"quorum": "yes", "async": "no"}.get(one["sync_state"], "")
+        servers.add_row(one["name"], one["role"], one["state"], waits, behind)
+    console.print(
+        parts, counts, *([servers] if len(told["servers"]) > 1 else []), *([nights] if told["nightly"] else [])
+    )

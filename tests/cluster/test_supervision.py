@@ -111,7 +111,7 @@ def test_two_callers_at_once_are_kept_apart(platform: Settings):
         fcntl.flock(file, fcntl.LOCK_EX)
         done = _run(platform, "up", "--only", "postgres", expect=1)
         assert done.stderr.strip() == (
-            "receipts: Another `receipts up` or `receipts down` is at work; wait until it has ended."
+            "receipts: Another `receipts up`, `down` or `replicas` is at work; wait until it has ended."
         )
 
 

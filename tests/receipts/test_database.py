@@ -4,8 +4,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from configs.settings import Settings, SettingsError
-from receipts.database import DatabaseRole, connect, conninfo, open_pool
+from configs.settings import Settings, SettingsError, load_settings
+from receipts.database import DatabaseRole, connect, conninfo, open_pool, standby_conninfos
+from receipts.postgres_servers import FIRST, Server, Servers, read_servers, servers_file, servers_text
 
 PASSWORDS = {role.value: f"password of {role}" for role in DatabaseRole}
 
@@ -85,3 +86,58 @@ async def test_a_pool_stops_a_statement_that_runs_too_long(settings):
                 await connection.execute("SELECT pg_sleep(30)")
     finally:
         await pool.close()
+
+
+def test_of_several_hosts_the_one_that_takes_writes_is_the_primary(tmp_path):
+    settings = Settings(
+        state_dir=tmp_path,
+        database={"dsn": "postgresql://owner@one.example,two.example/shop", "role_passwords": PASSWORDS},
+    )
+    parts = conninfo_to_dict(conninfo(settings, DatabaseRole.API))
+    assert (parts["host"], parts["target_session_attrs"]) == ("one.example,two.example", "read-write")
+
+
+@pytest.mark.parametrize(
+    ("read_dsn", "places"),
+    [
+        ("postgresql://a.example:6432,b.example:6433/shop?sslmode=verify-full", ["a.example:6432", "b.example:6433"]),
+        ("host=a.example,b.example port=6432 sslmode=verify-full", ["a.example:6432", "b.example:6432"]),
+        ("host=readers.example sslmode=verify-full", ["readers.example:5432"]),
+    ],
+)
+def test_standbys_of_ones_own_are_reached_one_by_one_as_the_process_role(tmp_path, read_dsn, places):
+    given = {"dsn": "host=one.example", "read_dsn": read_dsn, "role_passwords": PASSWORDS}
+    found = standby_conninfos(Settings(state_dir=tmp_path, database=given), DatabaseRole.API)
+    assert list(found) == places
+    for place, login in found.items():
+        parts = conninfo_to_dict(login)
+        assert f"{parts['host']}:{parts['port']}" == place
+        assert (parts["user"], parts["password"]) == ("receipts_api", "password of receipts_api")
+        assert (parts["sslmode"], parts["load_balance_hosts"]) == ("verify-full", "random")
+
+
+def test_a_read_dsn_that_is_none_is_refused_without_repeating_it(tmp_path):
+    given = {"dsn": "host=one.example", "read_dsn": "geheim without equals", "role_passwords": PASSWORDS}
+    with pytest.raises(SettingsError, match="RECEIPTS_DATABASE__READ_DSN is no connection string") as caught:
+        standby_conninfos(Settings(state_dir=tmp_path, database=given), DatabaseRole.API)
+    assert "geheim" not in str(caught.value)
+
+
+def test_standbys_without_a_primary_of_ones_own_are_refused():
+    with pytest.raises(SettingsError, match="RECEIPTS_DATABASE__READ_DSN is set without RECEIPTS_DATABASE__DSN"):
+        load_settings({"RECEIPTS_DATABASE__READ_DSN": "host=a.example"})
+
+
+def test_each_new_connection_goes_to_what_is_the_primary_then(tmp_path):
+    (tmp_path / "secrets.json").write_text(json.dumps(PASSWORDS))
+    settings = Settings(state_dir=tmp_path, database={"embedded_port": 22201})
+    standby = Server("replica1", 22202)
+    for servers in (
+        Servers(Server(FIRST, 22201), (standby,)),
+        Servers(standby, (Server(FIRST, 22201), Server("replica2", 22203, fenced=True))),
+    ):
+        servers_file(settings).write_text(servers_text(servers))
+        assert read_servers(settings) == servers
+        parts = conninfo_to_dict(conninfo(settings, DatabaseRole.API))
+        assert (parts["port"], parts["target_session_attrs"]) == (str(servers.primary.port), "read-write")
+        assert set(standby_conninfos(settings, DatabaseRole.API)) == {one.name for one in servers.others[:1]}
