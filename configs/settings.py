@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self, get_origin
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
 
+from configs.audit import AuditSettings
 from configs.lineage import LineageSettings
 from configs.nightly import NightlySettings
 from configs.pipeline import PipelineSettings
@@ -140,6 +141,7 @@ class Settings(Section):
     lineage: LineageSettings = LineageSettings()
     serve: ServeSettings = ServeSettings()
     auth: AuthSettings = AuthSettings()
+    audit: AuditSettings = AuditSettings()
     portal: PortalSettings = PortalSettings()
     ray: RaySettings = RaySettings()
 
