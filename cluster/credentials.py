@@ -9,8 +9,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from configs.settings import Settings
+from data_jobs.trail.keys import private_pem, public_pem, signing_keys
 from ingest.tokens import TOKEN_KEY
 from receipts.database import DatabaseRole
 
@@ -50,6 +52,25 @@ def ensure_development_issuer_key(settings: Settings) -> Path:
         )
         write_private(path, pem)
     return path
+
+
+def ensure_anchor_key(settings: Settings) -> None:
+    """Make the first key that signs the audit trail's anchors, where there is none here nor in the settings."""
+    if not signing_keys(settings):
+        add_anchor_key(settings)
+
+
+def add_anchor_key(settings: Settings) -> Path:
+    """Make another key for anchors, which the one before hands over to; returns the file of its public half."""
+    folder = settings.state_dir.resolve() / "keys"
+    numbers = [int(path.stem.rsplit("-", 1)[1]) for path in folder.glob("audit-anchor-*.p*")]
+    path = folder / f"audit-anchor-{max(numbers, default=0) + 1:04d}.pem"
+    folder.mkdir(parents=True, exist_ok=True, mode=_PRIVATE_DIRECTORY)
+    key = Ed25519PrivateKey.generate()
+    public = path.with_suffix(".pub")
+    write_private(public, public_pem(key.public_key()).encode())  # first: nothing is signed that nobody can verify
+    write_private(path, private_pem(key))
+    return public
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -11,7 +11,7 @@ import psutil
 import psycopg
 
 from cluster import health, postgres, ray_node
-from cluster.credentials import ensure_credentials, ensure_development_issuer_key
+from cluster.credentials import ensure_anchor_key, ensure_credentials, ensure_development_issuer_key
 from cluster.errors import PlatformError
 from cluster.migrations import migrate
 from cluster.processes import find_process, last_words, log_file, run_process, start_process, stop_process
@@ -62,6 +62,7 @@ def process_of(settings: Settings, name: str) -> psutil.Process | None:
 
 def _start_postgres(settings: Settings) -> None:
     ensure_credentials(settings)
+    ensure_anchor_key(settings)
     if settings.auth.development_provider:
         ensure_development_issuer_key(settings)
     if settings.database.dsn is None:

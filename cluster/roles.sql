@@ -13,7 +13,8 @@ BEGIN
         CREATE ROLE receipts_search NOLOGIN BYPASSRLS;
     END IF;
     FOREACH login IN ARRAY ARRAY[
-        'receipts_ingest', 'receipts_pipeline', 'receipts_api', 'receipts_auth', 'receipts_portal'
+        'receipts_ingest', 'receipts_pipeline', 'receipts_api', 'receipts_auth', 'receipts_portal',
+        'receipts_retention'
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = login) THEN
             EXECUTE format('CREATE ROLE %I', login);
@@ -26,7 +27,8 @@ BEGIN
         ALTER ROLE receipts_owner NOLOGIN NOSUPERUSER NOBYPASSRLS NOREPLICATION;
         ALTER ROLE receipts_search NOLOGIN NOSUPERUSER BYPASSRLS NOREPLICATION;
         FOREACH login IN ARRAY ARRAY[
-            'receipts_ingest', 'receipts_pipeline', 'receipts_api', 'receipts_auth', 'receipts_portal'
+            'receipts_ingest', 'receipts_pipeline', 'receipts_api', 'receipts_auth', 'receipts_portal',
+            'receipts_retention'
         ] LOOP
             EXECUTE format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS NOREPLICATION', login);
         END LOOP;

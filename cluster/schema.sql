@@ -98,6 +98,35 @@ CREATE FUNCTION audit.chain_day(p_day date) RETURNS bigint
 
 ALTER FUNCTION audit.chain_day(p_day date) OWNER TO receipts_owner;
 
+CREATE FUNCTION audit.drop_expired(p_month date, p_years integer DEFAULT 7) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '2s'
+    AS $$
+DECLARE
+    first date := date_trunc('month', p_month)::date;
+    until date := (first + interval '1 month' + make_interval(years => greatest(p_years, 7)))::date;
+    suffix text := to_char(first, 'YYYY_MM');
+    taken bigint := 0;
+    told bigint := 0;
+BEGIN
+    IF audit.today() < until THEN
+        RAISE EXCEPTION 'the audit trail of % is kept until %', to_char(first, 'YYYY-MM'), until;
+    END IF;
+    IF EXISTS (SELECT FROM audit.retirements r WHERE r.month = first AND r.what = 'month') THEN
+        RETURN;
+    END IF;
+    IF to_regclass('audit.spool_' || suffix) IS NOT NULL THEN
+        PERFORM audit.retire_spool(first);
+    END IF;
+    SELECT r.groups, r.events INTO taken, told FROM audit.retirements r WHERE r.month = first AND r.what = 'spool';
+    EXECUTE format('DROP TABLE IF EXISTS audit.%I', 'events_' || suffix);
+    PERFORM audit.record_retirement(first, 'month', coalesce(taken, 0), coalesce(told, 0));
+END
+$$;
+
+ALTER FUNCTION audit.drop_expired(p_month date, p_years integer) OWNER TO receipts_owner;
+
 CREATE FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) RETURNS bytea
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -123,6 +152,18 @@ $$;
 
 ALTER FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) OWNER TO receipts_owner;
 
+CREATE FUNCTION audit.list_months() RETURNS TABLE(month date, has_spool boolean)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    SELECT to_date(right(c.relname, 7), 'YYYY_MM'), bool_or(c.relname LIKE 'spool%')
+    FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
+    WHERE i.inhparent IN ('audit.spool'::regclass, 'audit.events'::regclass) AND c.relname ~ '_\d{4}_\d{2}$'
+    GROUP BY 1 ORDER BY 1
+$_$;
+
+ALTER FUNCTION audit.list_months() OWNER TO receipts_owner;
+
 CREATE FUNCTION audit.make_partitions(p_today date DEFAULT CURRENT_DATE) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -130,25 +171,25 @@ CREATE FUNCTION audit.make_partitions(p_today date DEFAULT CURRENT_DATE) RETURNS
 DECLARE
     first date;
     next date;
+    part text;
     name text;
 BEGIN
     FOR i IN 0..1 LOOP
         first := (date_trunc('month', p_today) + make_interval(months => i))::date;
         next := (first + interval '1 month')::date;
-        name := format('events_%s', to_char(first, 'YYYY_MM'));
-        IF to_regclass(format('audit.%I', name)) IS NULL THEN
-            EXECUTE format('CREATE TABLE audit.%I PARTITION OF audit.events FOR VALUES FROM (%L) TO (%L)',
-                name, first::timestamp AT TIME ZONE 'UTC', next::timestamp AT TIME ZONE 'UTC');
+        FOREACH part IN ARRAY ARRAY['events', 'spool', 'projections'] LOOP
+            name := format('%s_%s', part, to_char(first, 'YYYY_MM'));
+            CONTINUE WHEN to_regclass(format('audit.%I', name)) IS NOT NULL;
+            IF part = 'events' THEN
+                EXECUTE format('CREATE TABLE audit.%I PARTITION OF audit.events FOR VALUES FROM (%L) TO (%L)',
+                    name, first::timestamp AT TIME ZONE 'UTC', next::timestamp AT TIME ZONE 'UTC');
+            ELSE
+                EXECUTE format('CREATE TABLE audit.%I PARTITION OF audit.%I FOR VALUES FROM (%L) TO (%L)',
+                    name, part, audit.chain_day(first), audit.chain_day(next));
+            END IF;
             EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.%I
                 FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', name);
-        END IF;
-        name := format('spool_%s', to_char(first, 'YYYY_MM'));
-        IF to_regclass(format('audit.%I', name)) IS NULL THEN
-            EXECUTE format('CREATE TABLE audit.%I PARTITION OF audit.spool FOR VALUES FROM (%L) TO (%L)',
-                name, audit.chain_day(first), audit.chain_day(next));
-            EXECUTE format('CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.%I
-                FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change()', name);
-        END IF;
+        END LOOP;
     END LOOP;
 END
 $$;
@@ -219,6 +260,28 @@ $$;
 
 ALTER FUNCTION audit.project(p_most integer) OWNER TO receipts_owner;
 
+CREATE FUNCTION audit.record_retirement(p_month date, p_what text, p_groups bigint, p_events bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    opened record;
+BEGIN
+    SELECT * INTO opened FROM audit.open_chain();
+    PERFORM audit.extend(opened.chain, 1, opened.head, jsonb_build_array(jsonb_build_object(
+        'occurred_at', clock_timestamp(), 'principal_id', session_user, 'role', 'retention', 'session_id', '',
+        'route', 'audit retention', 'outcome', 'answered', 'status', 200, 'receipt_ids', '[]'::jsonb,
+        'customer_ids', '[]'::jsonb, 'purpose', 'retention', 'client_address', '', 'request_id', '',
+        'constraints', jsonb_build_object(
+            'month', to_char(p_month, 'YYYY-MM'), 'what', p_what, 'groups', p_groups, 'events', p_events
+        )))::text);
+    INSERT INTO audit.retirements (month, what, groups, events, chain, seq)
+        VALUES (p_month, p_what, p_groups, p_events, opened.chain, 1);
+END
+$$;
+
+ALTER FUNCTION audit.record_retirement(p_month date, p_what text, p_groups bigint, p_events bigint) OWNER TO receipts_owner;
+
 CREATE FUNCTION audit.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -228,6 +291,39 @@ END
 $$;
 
 ALTER FUNCTION audit.refuse_change() OWNER TO receipts_owner;
+
+CREATE FUNCTION audit.retire_spool(p_month date) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '2s'
+    AS $$
+DECLARE
+    low bigint := audit.chain_day(p_month);
+    high bigint := audit.chain_day((p_month + interval '1 month')::date);
+    suffix text := to_char(p_month, 'YYYY_MM');
+    kept bigint;
+    taken bigint;
+    told bigint;
+BEGIN
+    IF p_month > date_trunc('month', audit.today()) - interval '2 months' THEN
+        RAISE EXCEPTION 'groups of % stay in Postgres until their month is over for a month', to_char(p_month, 'YYYY-MM');
+    END IF;
+    IF to_regclass('audit.spool_' || suffix) IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT count(*) INTO kept FROM audit.spool s WHERE s.chain >= low AND s.chain < high;
+    SELECT count(*), coalesce(sum(p.events), 0) INTO taken, told
+        FROM audit.projections p WHERE p.chain >= low AND p.chain < high;
+    IF kept <> taken THEN
+        RAISE EXCEPTION '% groups of % were not taken apart', kept - taken, to_char(p_month, 'YYYY-MM');
+    END IF;
+    EXECUTE format('DROP TABLE audit.%I', 'spool_' || suffix);
+    EXECUTE format('DROP TABLE IF EXISTS audit.%I', 'projections_' || suffix);
+    PERFORM audit.record_retirement(p_month, 'spool', kept, told);
+END
+$$;
+
+ALTER FUNCTION audit.retire_spool(p_month date) OWNER TO receipts_owner;
 
 CREATE FUNCTION audit.today() RETURNS date
     LANGUAGE sql STABLE
@@ -750,23 +846,48 @@ CREATE TABLE audit.faults (
 
 ALTER TABLE audit.faults OWNER TO receipts_owner;
 
-CREATE TABLE audit.projections (
-    "position" bigint NOT NULL,
-    chain bigint NOT NULL,
-    seq bigint NOT NULL,
-    events integer NOT NULL
-);
-
-ALTER TABLE audit.projections OWNER TO receipts_owner;
-
-ALTER TABLE audit.projections ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME audit.projections_position_seq
+CREATE SEQUENCE audit.positions
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
     NO MAXVALUE
-    CACHE 1
+    CACHE 1;
+
+ALTER SEQUENCE audit.positions OWNER TO receipts_owner;
+
+CREATE TABLE audit.projections (
+    "position" bigint DEFAULT nextval('audit.positions'::regclass) CONSTRAINT projections_position_not_null1 NOT NULL,
+    chain bigint CONSTRAINT projections_chain_not_null1 NOT NULL,
+    seq bigint CONSTRAINT projections_seq_not_null1 NOT NULL,
+    events integer CONSTRAINT projections_events_not_null1 NOT NULL
+)
+PARTITION BY RANGE (chain);
+
+ALTER TABLE audit.projections OWNER TO receipts_owner;
+
+CREATE TABLE audit.projections_other (
+    "position" bigint DEFAULT nextval('audit.positions'::regclass) CONSTRAINT projections_position_not_null1 NOT NULL,
+    chain bigint CONSTRAINT projections_chain_not_null1 NOT NULL,
+    seq bigint CONSTRAINT projections_seq_not_null1 NOT NULL,
+    events integer CONSTRAINT projections_events_not_null1 NOT NULL
 );
+
+ALTER TABLE audit.projections_other OWNER TO receipts_owner;
+
+CREATE TABLE audit.retirements (
+    month date NOT NULL,
+    what text NOT NULL,
+    retired_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    retired_by name DEFAULT SESSION_USER NOT NULL,
+    groups bigint NOT NULL,
+    events bigint NOT NULL,
+    chain bigint NOT NULL,
+    seq bigint NOT NULL,
+    CONSTRAINT retirements_month_check CHECK ((EXTRACT(day FROM month) = (1)::numeric)),
+    CONSTRAINT retirements_what_check CHECK ((what = ANY (ARRAY['spool'::text, 'month'::text])))
+);
+
+ALTER TABLE audit.retirements OWNER TO receipts_owner;
 
 CREATE TABLE audit.spool (
     chain bigint NOT NULL,
@@ -1232,6 +1353,8 @@ ALTER TABLE sync.watermarks OWNER TO receipts_owner;
 
 ALTER TABLE ONLY audit.events ATTACH PARTITION audit.events_other DEFAULT;
 
+ALTER TABLE ONLY audit.projections ATTACH PARTITION audit.projections_other DEFAULT;
+
 ALTER TABLE ONLY audit.spool ATTACH PARTITION audit.spool_other DEFAULT;
 
 ALTER TABLE ONLY ingest.outbox ATTACH PARTITION ingest.outbox_0 FOR VALUES IN ('0');
@@ -1263,10 +1386,13 @@ ALTER TABLE ONLY audit.faults
     ADD CONSTRAINT faults_pkey PRIMARY KEY (chain, seq);
 
 ALTER TABLE ONLY audit.projections
-    ADD CONSTRAINT projections_chain_seq_key UNIQUE (chain, seq);
+    ADD CONSTRAINT projections_pkey1 PRIMARY KEY (chain, seq);
 
-ALTER TABLE ONLY audit.projections
-    ADD CONSTRAINT projections_pkey PRIMARY KEY ("position");
+ALTER TABLE ONLY audit.projections_other
+    ADD CONSTRAINT projections_other_pkey PRIMARY KEY (chain, seq);
+
+ALTER TABLE ONLY audit.retirements
+    ADD CONSTRAINT retirements_pkey PRIMARY KEY (month, what);
 
 ALTER TABLE ONLY audit.spool
     ADD CONSTRAINT spool_pkey PRIMARY KEY (chain, seq);
@@ -1362,6 +1488,10 @@ CREATE INDEX events_other_customer_ids_idx ON audit.events_other USING gin (cust
 
 CREATE INDEX events_other_principal_id_occurred_at_idx ON audit.events_other USING btree (principal_id, occurred_at);
 
+CREATE INDEX projections_in_order ON ONLY audit.projections USING btree ("position");
+
+CREATE INDEX projections_other_position_idx ON audit.projections_other USING btree ("position");
+
 CREATE INDEX codes_by_expiry ON auth.codes USING btree (expires_at);
 
 CREATE INDEX desk_orders_waiting ON ingest.desk_orders USING btree (order_id) WHERE (done_at IS NULL);
@@ -1414,21 +1544,41 @@ ALTER INDEX audit.events_pkey ATTACH PARTITION audit.events_other_pkey;
 
 ALTER INDEX audit.events_by_principal ATTACH PARTITION audit.events_other_principal_id_occurred_at_idx;
 
+ALTER INDEX audit.projections_pkey1 ATTACH PARTITION audit.projections_other_pkey;
+
+ALTER INDEX audit.projections_in_order ATTACH PARTITION audit.projections_other_position_idx;
+
 ALTER INDEX audit.spool_pkey ATTACH PARTITION audit.spool_other_pkey;
 
 ALTER INDEX ingest.outbox_by_xid ATTACH PARTITION ingest.outbox_0_xid_idx;
 
 ALTER INDEX ingest.outbox_by_xid ATTACH PARTITION ingest.outbox_1_xid_idx;
 
+CREATE TRIGGER append_only BEFORE DELETE ON audit.chains FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON audit.events FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON audit.faults FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
 
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON audit.projections FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON audit.retirements FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON audit.spool FOR EACH ROW EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.chains FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.events FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.events_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.faults FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.projections FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.projections_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.retirements FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
@@ -1481,6 +1631,7 @@ GRANT USAGE ON SCHEMA access TO receipts_ingest;
 GRANT USAGE ON SCHEMA audit TO receipts_api;
 GRANT USAGE ON SCHEMA audit TO receipts_auth;
 GRANT USAGE ON SCHEMA audit TO receipts_pipeline;
+GRANT USAGE ON SCHEMA audit TO receipts_retention;
 
 GRANT USAGE ON SCHEMA auth TO receipts_auth;
 
@@ -1514,9 +1665,16 @@ GRANT ALL ON FUNCTION access.my_regions() TO receipts_search;
 REVOKE ALL ON FUNCTION access.open_scope(p_principal_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION access.open_scope(p_principal_id text) TO receipts_auth;
 
+REVOKE ALL ON FUNCTION audit.drop_expired(p_month date, p_years integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.drop_expired(p_month date, p_years integer) TO receipts_retention;
+
 REVOKE ALL ON FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) TO receipts_api;
 GRANT ALL ON FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) TO receipts_auth;
+
+REVOKE ALL ON FUNCTION audit.list_months() FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.list_months() TO receipts_retention;
+GRANT ALL ON FUNCTION audit.list_months() TO receipts_pipeline;
 
 REVOKE ALL ON FUNCTION audit.make_partitions(p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.make_partitions(p_today date) TO receipts_pipeline;
@@ -1527,6 +1685,11 @@ GRANT ALL ON FUNCTION audit.open_chain() TO receipts_auth;
 
 REVOKE ALL ON FUNCTION audit.project(p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.project(p_most integer) TO receipts_pipeline;
+
+REVOKE ALL ON FUNCTION audit.record_retirement(p_month date, p_what text, p_groups bigint, p_events bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION audit.retire_spool(p_month date) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.retire_spool(p_month date) TO receipts_retention;
 
 REVOKE ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) TO receipts_ingest;
@@ -1563,6 +1726,16 @@ GRANT ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids inte
 GRANT SELECT ON TABLE access.regions TO receipts_api;
 GRANT SELECT ON TABLE access.regions TO receipts_auth;
 GRANT SELECT,INSERT,UPDATE ON TABLE access.regions TO receipts_ingest;
+
+GRANT SELECT ON TABLE audit.chains TO receipts_pipeline;
+
+GRANT SELECT ON TABLE audit.events TO receipts_pipeline;
+
+GRANT SELECT ON TABLE audit.projections TO receipts_pipeline;
+
+GRANT SELECT ON TABLE audit.retirements TO receipts_pipeline;
+
+GRANT SELECT ON TABLE audit.spool TO receipts_pipeline;
 
 GRANT SELECT,INSERT,DELETE ON TABLE auth.codes TO receipts_auth;
 

@@ -26,6 +26,7 @@ class NightlySettings(Section):
     audit_partitions: TimeOfDay = time(0, 5)
     retention: TimeOfDay = time(1, 0)
     compaction: TimeOfDay = time(2, 0)
+    audit_retention: TimeOfDay = time(3, 0)
     vacuum: TimeOfDay = time(4, 0)
     embeddings: TimeOfDay = time(5, 0)
     history_days: float = Field(default=7.0, ge=2)  # how long versions of the lake can be read as of

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self, get_origin
 import yaml
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
 
+from configs.audit import AuditSettings
 from configs.database import DatabaseSettings
 from configs.limits import LimitSettings
 from configs.lineage import LineageSettings
@@ -131,6 +132,7 @@ class Settings(Section):
     serve: ServeSettings = ServeSettings()
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
+    audit: AuditSettings = AuditSettings()
     portal: PortalSettings = PortalSettings()
     ray: RaySettings = RaySettings()
 

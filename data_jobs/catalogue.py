@@ -6,6 +6,9 @@ from graphlib import TopologicalSorter
 
 from data_jobs.declaration import Table
 from data_jobs.tables import (
+    audit_anchors,
+    audit_events,
+    audit_groups,
     events_nightly,
     events_pipeline,
     gold_customer_profiles,
@@ -40,6 +43,9 @@ TABLES: tuple[Table, ...] = (
     gold_product_embeddings.TABLE,
     events_pipeline.TABLE,
     events_nightly.TABLE,
+    audit_groups.TABLE,
+    audit_events.TABLE,
+    audit_anchors.TABLE,
 )
 _BY_NAME = {table.name: table for table in TABLES}
 

@@ -23,6 +23,7 @@ from data_jobs.ray_work import run_slices
 from data_jobs.refinement import Refinery, refine_round
 from data_jobs.sync import SERVED, Connection, sync
 from data_jobs.tables import gold_customer_profiles, silver_customers, silver_products
+from data_jobs.trail.keeping import keep_trail
 from data_jobs.upkeep.database import make_audit_partitions
 from data_jobs.upkeep.jobs import nightly_jobs, tidy
 from data_jobs.upkeep.nightly import keep_nights
@@ -65,6 +66,7 @@ def _rounds(
     embedding = Embedding(partial(_embed, settings, stop), background, settings.pipeline.embed_interval_s)
     nights = keep_nights(lake, nightly_jobs(settings, claim, embedding.run_once))
     tidying = tidy(lake, _ROUNDS_PER_COMPACTION)
+    trail = keep_trail(settings, connection)
     make_audit_partitions(claim)  # at once and not at night only: events are recorded from the first request on
     rests = 0  # rounds until the rest is due
     while not stop.is_set():
@@ -82,6 +84,7 @@ def _rounds(
             _sync(lake, connection, [table for table in _REFINED if table.name == batch.table])
         _sync(lake, connection, _REFINED)  # and what upkeep has moved on, or was left behind when this process began
         project_trail(connection)
+        next(trail)
         embedding.turn()
         if not embedding.is_running:  # it commits to the lake too, and upkeep would get in its way
             next(nights)

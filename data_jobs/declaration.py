@@ -145,11 +145,13 @@ class Table:
     personal: Personal = Personal.NONE
     retention: Retention | None = None  # none: as long as what it follows
     served_as: Served | None = None
+    append_only: bool = False  # Delta refuses to change or delete its rows; whole files are compacted, and expire
 
     @property
     def lake_table(self) -> LakeTable:
         """Return the Delta table beneath."""
-        return LakeTable(self.name, self.schema, self.statistics, self.partitions)
+        configuration = {"delta.appendOnly": "true"} if self.append_only else {}
+        return LakeTable(self.name, self.schema, self.statistics, self.partitions, configuration)
 
     @property
     def partitions(self) -> tuple[str, ...]:

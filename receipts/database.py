@@ -38,6 +38,7 @@ class DatabaseRole(StrEnum):
     API = "receipts_api"  # serving: reads under row-level security, appends to the audit trail
     AUTH = "receipts_auth"  # sign-in: turns a principal into a scope handle
     PORTAL = "receipts_portal"  # portal: its own sessions only
+    RETENTION = "receipts_retention"  # audit retention: takes months out of the trail when they may go, and no more
 
 
 def conninfo(settings: Settings, role: DatabaseRole, options: Mapping[str, str | int] | None = None) -> str:

@@ -14,7 +14,7 @@ from receipts.errors import ReceiptsError
 _FAMILIES = (
     "platform", "demo", "ingest", "tills", "certificates", "stream", "quarantine", "sources", "imports", "pipeline",
     "lake", "replicas",
-    "lineage", "serving", "portal", "load", "bench", "evaluation",
+    "lineage", "audit", "serving", "portal", "load", "bench", "evaluation",
 )  # fmt: skip
 
 app = typer.Typer(

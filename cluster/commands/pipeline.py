@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from data_jobs.ray_work import PrivateNode
     from data_jobs.sync import Synced
     from data_jobs.sync_verification import Compared
+    from data_jobs.trail.copying import Copied
 
 _POSITIONS = {"after", "upto", "version"}  # no sense in adding these up
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
@@ -129,6 +130,7 @@ def _run_once(settings: Settings, place: str | PrivateNode, table: str, as_json:
 
     wanted = find_table(table) if table else None
     synced: list[Synced] = []
+    copied: list[Copied] = []
     with sole_writer(settings), joined(place):
         refinery = Refinery(lake_of(settings), run_slices, settings.pipeline.parallelism, wanted)
         batches = show_batches(refine_all(refinery), refinery.lake, quiet=as_json)
@@ -139,8 +141,9 @@ def _run_once(settings: Settings, place: str | PrivateNode, table: str, as_json:
             )  # receipts serve in their refined form before embedding takes its time
             batches += show_steps(_embedding(settings), quiet=as_json)
             synced += _sync_all(settings, as_json)
+            copied = show_steps(_copying(settings), quiet=as_json)
         tell(settings)
-    _report(as_json, batches=batches, synced=synced)
+    _report(as_json, batches=batches, synced=synced, copied=copied)
     if failed:
         raise ExpectationFailed(str(failed[-1]))
 
@@ -150,6 +153,16 @@ def _embedding(settings: Settings) -> Iterable[Batch]:
     from receipts.lake import lake_of
 
     return embed_products(lake_of(settings), settings.pipeline.parallelism)
+
+
+def _copying(settings: Settings) -> Iterable[Copied]:
+    from data_jobs.audit_trail import project_trail
+    from data_jobs.trail.keeping import copy_trail
+    from receipts.database import DatabaseRole, connect
+
+    with connect(settings, DatabaseRole.PIPELINE) as connection:
+        project_trail(connection)
+        yield from copy_trail(settings, connection)
 
 
 def _sync_all(settings: Settings, as_json: bool) -> list[Synced]:
@@ -171,7 +184,7 @@ def _compare_all(settings: Settings) -> list[Compared]:
         return [compare(lake_of(settings), connection, table) for table in SERVED]
 
 
-def _report(as_json: bool, **results: list[Batch] | list[Synced] | list[Compared]) -> None:
+def _report(as_json: bool, **results: list[Batch] | list[Synced] | list[Compared] | list[Copied]) -> None:
     """Print what was done: one JSON object, or a table of totals."""
     if as_json:
         sys.stdout.write(json.dumps({name: [asdict(each) for each in done] for name, done in results.items()}) + "\n")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import time, timedelta
 
 from configs.settings import Settings
+from data_jobs.trail.retention import retire
 from data_jobs.upkeep.compaction import compact
 from data_jobs.upkeep.database import Connection, list_readers, make_audit_partitions
 from data_jobs.upkeep.nightly import Job, Steps, utc_now
@@ -24,6 +25,7 @@ def nightly_jobs(settings: Settings, connection: Connection, embed: Callable[[],
         "audit_partitions": lambda: _partition(connection),
         "retention": lambda: retain(lake, utc_now().date()),
         "compaction": lambda: compact(lake, thorough=True),
+        "audit_retention": lambda: retire(settings, utc_now().date()),
         "vacuum": lambda: vacuum(lake, list_readers(connection), limits_of(settings)),
         "embeddings": embed,
     }

@@ -93,3 +93,28 @@ def test_misnamed_migrations_are_refused(tmp_path: Path, names: list[str], sente
         (tmp_path / name).write_text("SELECT 1;")
     with pytest.raises(MigrationError, match=sentence):
         list_migrations(tmp_path)
+
+
+def test_the_order_of_audit_groups_survives_its_parting_into_months(empty: str):
+    before = [migration for migration in list_migrations() if migration.number < 12]
+    migrate(empty, before)
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("SELECT audit.make_partitions()")
+        for _ in range(2):
+            connection.execute(
+                "SELECT audit.extend(chain, 1, head, '[]') FROM audit.open_chain()",
+            )
+        connection.execute("SELECT audit.project()")
+        told = connection.execute("SELECT position, chain, seq, events FROM audit.projections ORDER BY 1").fetchall()
+        migrate(empty)
+        kept = connection.execute("SELECT position, chain, seq, events FROM audit.projections ORDER BY 1").fetchall()
+        parts = connection.execute(
+            "SELECT DISTINCT tableoid::regclass::text FROM audit.projections WHERE position < 3"
+        ).fetchall()
+        connection.execute("SELECT audit.make_partitions()")
+        connection.execute("SELECT audit.extend(chain, 1, head, '[]') FROM audit.open_chain()")
+        connection.execute("SELECT audit.project()")
+        last = connection.execute("SELECT max(position), count(*) FROM audit.projections").fetchone()
+    assert (len(told), kept) == (2, told)
+    assert [name.startswith("audit.projections_2") for (name,) in parts] == [True]
+    assert last == (3, 3)

@@ -64,7 +64,7 @@ def test_other_programs_variables_are_left_alone():
     ("environ", "sentence"),
     [
         ({"RECEIPTS_SERVE__PROT": "1"}, "RECEIPTS_SERVE__PROT is not a setting; known here: host, max_body_bytes"),
-        ({"RECEIPTS_SERVICE__PORT": "1"}, "RECEIPTS_SERVICE is not a setting; known here: auth, database"),
+        ({"RECEIPTS_SERVICE__PORT": "1"}, "RECEIPTS_SERVICE is not a setting; known here: audit, auth, database"),
         ({"RECEIPTS_SERVE__PORT": "geheim"}, "RECEIPTS_SERVE__PORT is wrong"),
         ({"RECEIPTS_SERVE__PORT": "80"}, "RECEIPTS_SERVE__PORT is wrong"),
         ({"RECEIPTS_SERVE__PORT__X": "geheim"}, "RECEIPTS_SERVE__PORT is wrong"),

@@ -13,6 +13,8 @@ from receipts.errors import InvalidInput
 
 PERSONAL = {"customer_id", "document", "payload", "card_last4", "record_key", "receipt_id", "subject_id"}
 PERSONAL |= {
+    "customer_ids",
+    "receipt_ids",
     "first_name",
     "last_name",
     "name_norm",

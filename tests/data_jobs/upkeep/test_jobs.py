@@ -26,11 +26,11 @@ def test_every_job_is_done_in_one_night_and_what_is_there_stays(settings: Settin
         next(keep_nights(lake, jobs, lambda: datetime.now(UTC) - timedelta(days=1)))
         nights = keep_nights(lake, jobs)
         deadline = datetime.now(UTC) + timedelta(seconds=120)
-        while len(list_last(lake)) < 5:
+        while len(list_last(lake)) < 6:
             next(nights)
             assert datetime.now(UTC) < deadline
     last = list_last(lake)
-    assert set(last) == {"audit_partitions", "compaction", "embeddings", "retention", "vacuum"}
+    assert set(last) == {"audit_partitions", "audit_retention", "compaction", "embeddings", "retention", "vacuum"}
     assert {event["error"] for event in last.values()} == {None}
     assert list_files(lake.open("bronze.receipts")).height == 1
     assert rows_of(lake, "silver.receipts").sort("receipt_id").equals(before)
@@ -41,7 +41,7 @@ def test_a_job_that_is_switched_off_is_none(settings: Settings) -> None:
     quiet = settings.model_copy(update={"nightly": NightlySettings(compaction=None, history_days=3)})
     with sole_writer(settings) as claim:
         names = [job.name for job in nightly_jobs(quiet, claim, lambda: iter(()))]
-    assert names == ["audit_partitions", "retention", "vacuum", "embeddings"]
+    assert names == ["audit_partitions", "retention", "audit_retention", "vacuum", "embeddings"]
     assert limits_of(quiet).history == timedelta(days=3)
 
 
