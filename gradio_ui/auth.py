@@ -14,7 +14,8 @@ from joserfc.jwk import KeySet
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
-from configs.settings import AuthSettings, PortalSettings, Settings
+from configs.auth import AuthSettings
+from configs.settings import PortalSettings, Settings
 from gradio_ui.sessions import Session
 from receipts.access import Role
 from receipts.errors import Unauthenticated, Unavailable

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from configs.settings import Settings
 from receipts.database import DatabaseRole, open_connection, open_pool
 from serve_apps.audit_writer import AuditWriter
 from serve_apps.keys import KeyRing, key_source
+from serve_apps.revocations import Revocations
 from serve_apps.tokens import TokenVerifier
 
 _PING_S = 5.0
@@ -44,26 +45,35 @@ def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -
     return ServingContext(
         settings=settings,
         pool=open_pool(settings, role, autocommit=True),
-        tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings))),
+        tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings)), Revocations(settings.auth)),
         audit=AuditWriter(partial(open_connection, settings, role)),
     )
 
 
 @asynccontextmanager
 async def opened(context: ServingContext) -> AsyncGenerator[None, None]:
-    """Open pools and keys in the running event loop and close them at the end.
+    """Open pools, keys and the list of ended sessions in the running event loop and close them at the end.
 
     A database that is down does not stop a replica from starting: its requests get 503 until it is back.
     """
-    await context.tokens.keys.refresh()
-    keeper = asyncio.create_task(context.tokens.keys.keep_fresh())
+    keys, revocations = context.tokens.keys, context.tokens.revocations
+    await keys.refresh()
+    async with context.pool, aclosing(context.audit), kept(keys.keep_fresh(), revocations.keep_fresh(context.pool)):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(revocations.looked.wait(), _PING_S)
+        yield
+
+
+@asynccontextmanager
+async def kept(*endless: Coroutine[None, None, None]) -> AsyncGenerator[None, None]:
+    """Run what keeps something fresh for ever while the block lasts."""
+    keepers = [asyncio.create_task(one) for one in endless]
     try:
-        async with context.pool, aclosing(context.audit):
-            yield
+        yield
     finally:
-        keeper.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeper
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.wait(keepers)
 
 
 def _serving(request: Request) -> ServingContext:

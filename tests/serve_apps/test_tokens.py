@@ -11,11 +11,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from configs.settings import AuthSettings
+from configs.auth import AuthSettings
 from receipts.access import Principal, Role
 from receipts.errors import Unauthenticated
 from serve_apps.issuing import Issuer
 from serve_apps.keys import KeyRing, key_id, public_jwk
+from serve_apps.revocations import Revocations
 from serve_apps.tokens import TokenVerifier
 
 AUTH = AuthSettings(issuer="http://127.0.0.1:8000/auth", audience="receipts-api", development_provider=True)
@@ -37,7 +38,14 @@ class OneKey:
 async def verifier() -> TokenVerifier:
     ring = KeyRing(OneKey())
     await ring.refresh()
-    return TokenVerifier(AUTH, ring)
+    return TokenVerifier(AUTH, ring, nobody_signed_out())
+
+
+def nobody_signed_out() -> Revocations:
+    """Return a list of ended sessions as it is after an answer that lasts: empty."""
+    known = Revocations(AUTH)
+    known.good_until = float("inf")
+    return known
 
 
 def b64(data: bytes | dict) -> str:
@@ -163,7 +171,7 @@ async def test_a_remembered_token_is_refused_once_it_has_expired():
     ring = KeyRing(OneKey())
     await ring.refresh()
     now = [time.time()]
-    verifier = TokenVerifier(AUTH, ring, clock=lambda: now[0])
+    verifier = TokenVerifier(AUTH, ring, nobody_signed_out(), clock=lambda: now[0])
     token = signed(header(), claims())
     assert verifier.verify(token) == verifier.verify(token) == PRINCIPAL
     now[0] += 600 + 31
@@ -183,7 +191,7 @@ async def test_a_key_that_its_issuer_withdrew_is_not_believed():
     keys.clear()
     await ring.refresh()
     with pytest.raises(Unauthenticated):
-        TokenVerifier(AUTH, ring).verify(signed(header(), claims()))
+        TokenVerifier(AUTH, ring, nobody_signed_out()).verify(signed(header(), claims()))
 
 
 async def test_keys_outlive_an_issuer_that_cannot_be_reached():
@@ -200,4 +208,4 @@ async def test_keys_outlive_an_issuer_that_cannot_be_reached():
     await ring.refresh()
     source.failing = True
     await ring.refresh()
-    assert TokenVerifier(AUTH, ring).verify(signed(header(), claims())) == PRINCIPAL
+    assert TokenVerifier(AUTH, ring, nobody_signed_out()).verify(signed(header(), claims())) == PRINCIPAL
