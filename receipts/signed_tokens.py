@@ -81,10 +81,10 @@ def _check_times(claims: dict[str, Any], rules: TokenRules, now: float) -> None:
     if any(type(claims[name]) is not int for name in _TIMES if name in claims):
         raise Unauthenticated(INVALID)
     issued, expires = claims["iat"], claims["exp"]
-    if not 0 < expires - issued <= rules.lifetime_s or max(issued, claims.get("nbf", issued)) > now + LEEWAY_S:
-        raise Unauthenticated(INVALID)
     if expires <= now - LEEWAY_S:
         raise Unauthenticated(EXPIRED)
+    if not 0 < expires - issued <= rules.lifetime_s or max(issued, claims.get("nbf", issued)) > now + LEEWAY_S:
+        raise Unauthenticated(INVALID)
 
 
 def _is_expected(header: dict[str, Any], rules: TokenRules) -> bool:
