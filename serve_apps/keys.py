@@ -34,6 +34,12 @@ _FETCH_S = 5.0
 _LEAST_RSA_BITS = 2_048
 _PEM = re.compile(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----", re.DOTALL)
 
+# Of whoever publishes keys: away, or not in the form that was agreed on.
+_FAILURES = (
+    httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, TypeError, KeyError, AttributeError, jwt.PyJWTError,
+    SettingsError,
+)  # fmt: skip
+
 Key = EllipticCurvePublicKey | RSAPublicKey
 Keys = Mapping[str, Key]
 
@@ -120,7 +126,7 @@ class KeyRing:
         self._tried_at = time.monotonic()
         try:
             self._keys = await self._source.read()
-        except (httpx.HTTPError, OSError, ValueError, TypeError, KeyError, jwt.PyJWTError, SettingsError) as error:
+        except _FAILURES as error:
             log.warning("the token issuer's keys could not be read: %s", type(error).__name__)
             return
         self._read_at = time.monotonic()

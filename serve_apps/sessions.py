@@ -47,14 +47,13 @@ class Sessions:
 
     async def open(self, principal_id: str, client_id: str, *, refreshable: bool) -> Opened | None:
         """Open a session; None when there is no such active principal."""
-        who = await self.find(principal_id, uuid4().hex)
-        if who is None:
+        session_id = uuid4().hex
+        if await self.find(principal_id, session_id) is None:
             return None
-        principal, display_name = who
         refresh_token = secrets.token_urlsafe(_TOKEN_BYTES) if refreshable else None
         left_s = self.auth.session_s if refreshable else self.auth.access_token_s
         row = {
-            "session_id": principal.session_id,
+            "session_id": session_id,
             "principal_id": principal_id,
             "client_id": client_id,
             "session_s": left_s,
@@ -64,7 +63,12 @@ class Sessions:
         }
         async with self.pool.connection() as connection:
             await connection.execute(_SQL["record_session"], row)
-        return Opened(principal, display_name, refresh_token, left_s)
+        # Again: a deactivation in between ended the sessions that it saw, and this one was not there yet.
+        who = await self.find(principal_id, session_id)
+        if who is None:
+            await self.end(session_id, client_id, "deactivation")
+            return None
+        return Opened(*who, refresh_token, left_s)
 
     async def rotate(self, refresh_token: str, client_id: str) -> Rotated:
         """Exchange a refresh token for the next one, with the principal as it is now."""

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from pydantic import SecretStr
 
 from configs.settings import SettingsError
-from serve_apps.keys import OwnKeys, PublishedKeys, key_id, load_signing_keys, public_jwk
+from serve_apps.keys import KeyRing, OwnKeys, PublishedKeys, key_id, load_signing_keys, public_jwk
 
 
 def pem(key) -> str:
@@ -103,3 +103,16 @@ async def test_a_discovery_document_of_another_issuer_is_refused(published):
     answers["/.well-known/openid-configuration"] = places | {"issuer": "https://evil.example"}
     with pytest.raises(ValueError, match="calls itself differently"):
         await PublishedKeys(base, "RS256").read()
+
+
+@pytest.mark.parametrize(
+    "told", [[], {"keys": ["a"]}, {"keys": None}, "text", None, {"keys": [{"kty": "RSA", "kid": 1}]}]
+)
+async def test_a_key_set_that_is_none_leaves_the_keys_as_they_were(published, told):
+    base, answers = published
+    answers["/jwks"] = {"keys": [rsa_jwk(2048)]}
+    ring = KeyRing(PublishedKeys(base, "RS256", f"{base}/jwks"))
+    await ring.refresh()
+    answers["/jwks"] = told
+    await ring.refresh()
+    assert ring.find("rsa-2048") is not None
