@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help up down status demo test drills sure lint format bench load screenshots chromium clean
+.PHONY: help up down status demo test drills sure lint format bench load screenshots chromium node clean
 
 help: ## Print every target
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -24,6 +24,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 chromium:
 	@command -v chromium >/dev/null || { echo "Installing chromium for the browser tests ..."; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq chromium >/dev/null; }
+
+node:
+	@command -v npm >/dev/null || { echo "Installing Node.js for the identity provider of the tests ..."; $(SUDO) apt-get update -qq && $(SUDO) apt-get install -y -qq nodejs npm >/dev/null; }
 
 up: $(STAMP) ## Start the whole platform on this machine
 	@$(BIN)/receipts up
@@ -43,7 +46,7 @@ lint: $(STAMP) ## Check format, lint, types and import rules
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/basedpyright
 
-test: lint chromium ## Check everything: lint, types, import rules and all tests
+test: lint chromium node ## Check everything: lint, types, import rules and all tests
 	@$(BIN)/python -m pytest $(TESTS)
 
 drills: $(STAMP) ## Run the failure drills with outages of a minute

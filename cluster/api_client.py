@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from cluster.cli_session import current_token
 from cluster.credentials import DEVELOPMENT_CLIENT, credentials_file
 from cluster.errors import PlatformError
 from configs.settings import Settings
@@ -20,14 +21,12 @@ class ApiRefusal(PlatformError):
 
 
 def access_token(settings: Settings, principal_id: str) -> str:
-    """Return an access token of a principal from the development provider.
+    """Return an access token: of any principal where the development provider is on, else of who is signed in here.
 
-    Raises PlatformError when the provider is off, its secret is not here, or nobody by that name may sign in.
+    Raises PlatformError when nobody is, the provider's secret is not here, or nobody by that name may sign in.
     """
     if not settings.auth.development_provider:
-        raise PlatformError(
-            "The development sign-in is off (RECEIPTS_AUTH__DEVELOPMENT_PROVIDER); get a token from your own provider."
-        )
+        return current_token(settings)
     path = credentials_file(settings)
     stored: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
     if DEVELOPMENT_CLIENT not in stored:

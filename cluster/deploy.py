@@ -104,18 +104,21 @@ def _flatten(section: BaseModel, prefix: str, variables: dict[str, str]) -> None
         key = f"{prefix}{name.upper()}"
         if isinstance(value, BaseModel):
             _flatten(value, f"{key}__", variables)
+        elif isinstance(value, dict) and value and all(isinstance(one, str) for one in value.values()):
+            variables[key] = json.dumps(value)
         elif name != "environment" and value is not None and not isinstance(value, SecretStr | dict):
             variables[key] = str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _application(capability: Capability, settings: Settings, variables: Mapping[str, str]) -> serve.Application:
-    # One process signs everybody in: its replicas would only wait.
-    most = 1 if capability == SIGN_IN else max(settings.serve.min_replicas, settings.serve.max_replicas)
+    # Few sign in at a time: more replicas than it takes to lose one would only wait.
+    fewest = settings.serve.min_replicas
+    most = fewest if capability == SIGN_IN else max(fewest, settings.serve.max_replicas)
     deployed = serve.deployment(
         name=capability.name,
         ray_actor_options={"num_cpus": settings.serve.replica_cpus, "runtime_env": {"env_vars": dict(variables)}},
         autoscaling_config={
-            "min_replicas": min(settings.serve.min_replicas, most),
+            "min_replicas": fewest,
             "max_replicas": most,
             "target_ongoing_requests": 16,
             "upscale_delay_s": 5,

@@ -17,7 +17,7 @@ from cluster.migrations import migrate
 from cluster.processes import find_process, last_words, log_file, run_process, start_process, stop_process
 from cluster.roles import ensure_roles, role_passwords
 from cluster.seeds import plant
-from configs.settings import Settings
+from configs.settings import EMBEDDED, Settings
 from receipts.sql import load_sql
 
 _SQL = load_sql("cluster", "parts")
@@ -63,7 +63,7 @@ def process_of(settings: Settings, name: str) -> psutil.Process | None:
 def _start_postgres(settings: Settings) -> None:
     ensure_credentials(settings)
     ensure_anchor_key(settings)
-    if settings.auth.development_provider:
+    if settings.environment == EMBEDDED:
         ensure_development_issuer_key(settings)
     if settings.database.dsn is None:
         postgres.start(settings)

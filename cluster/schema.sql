@@ -50,6 +50,36 @@ CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 
 COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
 
+CREATE FUNCTION access.admit(p_issuer text, p_subject text, p_display_name text, p_role text, p_region_ids smallint[], p_all_regions boolean) RETURNS TABLE(principal_id text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    who text;
+BEGIN
+    SELECT i.principal_id INTO who FROM access.identities i WHERE i.issuer = p_issuer AND i.subject = p_subject;
+    IF who IS NULL AND p_role IS NOT NULL THEN
+        who := 'person-' || left(encode(sha256(convert_to(p_issuer || E'\n' || p_subject, 'UTF8')), 'hex'), 24);
+        INSERT INTO access.principals (principal_id, role, display_name, region_ids, all_regions, follows_groups)
+        VALUES (who, p_role, p_display_name, p_region_ids, p_all_regions, true)
+        ON CONFLICT DO NOTHING;
+        INSERT INTO access.identities (issuer, subject, principal_id) VALUES (p_issuer, p_subject, who)
+        ON CONFLICT DO NOTHING;
+    ELSIF p_role IS NOT NULL THEN
+        UPDATE access.principals p
+        SET role = p_role, display_name = p_display_name, region_ids = p_region_ids, all_regions = p_all_regions
+        WHERE p.principal_id = who AND p.follows_groups
+            AND (p.role, p.display_name, p.region_ids, p.all_regions)
+                IS DISTINCT FROM (p_role, p_display_name, p_region_ids, p_all_regions);
+    END IF;
+    RETURN QUERY
+        SELECT p.principal_id FROM access.principals p
+        WHERE p.principal_id = who AND p.active AND (p_role IS NOT NULL OR NOT p.follows_groups);
+END
+$$;
+
+ALTER FUNCTION access.admit(p_issuer text, p_subject text, p_display_name text, p_role text, p_region_ids smallint[], p_all_regions boolean) OWNER TO receipts_owner;
+
 CREATE FUNCTION access.list_principals() RETURNS TABLE(principal_id text, role text, display_name text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -145,6 +175,8 @@ BEGIN
         IF NOT FOUND THEN
             RETURN NULL;
         END IF;
+        -- The attempt before may still wait for a standby; this transaction's own record makes its commit wait too.
+        PERFORM pg_logical_emit_message(true, 'audit', '');
     END IF;
     RETURN made;
 END
@@ -331,6 +363,60 @@ CREATE FUNCTION audit.today() RETURNS date
     AS $$ SELECT (now() AT TIME ZONE 'UTC')::date $$;
 
 ALTER FUNCTION audit.today() OWNER TO receipts_owner;
+
+CREATE FUNCTION auth.list_ended_sessions() RETURNS TABLE(session_id text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT s.session_id FROM auth.sessions s WHERE s.ended_at IS NOT NULL AND s.tokens_until > clock_timestamp()
+$$;
+
+ALTER FUNCTION auth.list_ended_sessions() OWNER TO receipts_owner;
+
+CREATE FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text, p_idle_s integer, p_tokens_s integer, p_grace_s integer) RETURNS TABLE(outcome text, session_id text, principal_id text, left_s integer)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    session auth.sessions;
+    held auth.refresh_tokens;
+    at timestamptz;
+BEGIN
+    SELECT s.* INTO session FROM auth.sessions s
+    WHERE s.session_id = (SELECT t.session_id FROM auth.refresh_tokens t WHERE t.token_digest = p_digest)
+    FOR UPDATE;
+    at := clock_timestamp();
+    IF session.session_id IS NULL OR session.client_id <> p_client_id THEN
+        RETURN QUERY SELECT 'unknown', NULL::text, NULL::text, 0;
+        RETURN;
+    END IF;
+    SELECT t.* INTO held FROM auth.refresh_tokens t WHERE t.token_digest = p_digest;  -- as it is now, behind the lock
+    IF session.ended_at IS NOT NULL OR session.expires_at <= at OR (held.used_at IS NULL AND held.idle_until <= at) THEN
+        RETURN QUERY SELECT 'ended', session.session_id, session.principal_id, 0;
+        RETURN;
+    END IF;
+    IF held.used_at IS NOT NULL THEN
+        UPDATE auth.refresh_tokens t SET used_at = at
+        WHERE t.token_digest = held.replaced_by AND t.used_at IS NULL
+            AND held.used_at > at - make_interval(secs => p_grace_s);
+        IF NOT FOUND THEN
+            UPDATE auth.sessions s SET ended_at = at, ended_by = 'reuse' WHERE s.session_id = session.session_id;
+            RETURN QUERY SELECT 'reused', session.session_id, session.principal_id, 0;
+            RETURN;
+        END IF;
+    END IF;
+    UPDATE auth.refresh_tokens t SET used_at = coalesce(t.used_at, at), replaced_by = p_next
+    WHERE t.token_digest = p_digest;
+    INSERT INTO auth.refresh_tokens (token_digest, session_id, idle_until)
+    VALUES (p_next, session.session_id, least(at + make_interval(secs => p_idle_s), session.expires_at));
+    UPDATE auth.sessions s SET tokens_until = greatest(s.tokens_until, at + make_interval(secs => p_tokens_s))
+    WHERE s.session_id = session.session_id;
+    RETURN QUERY SELECT 'rotated', session.session_id, session.principal_id,
+        extract(epoch FROM session.expires_at - at)::integer;
+END
+$$;
+
+ALTER FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text, p_idle_s integer, p_tokens_s integer, p_grace_s integer) OWNER TO receipts_owner;
 
 CREATE FUNCTION ingest.rotate_outbox(p_bytes bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -751,6 +837,15 @@ SET default_tablespace = '';
 
 SET default_table_access_method = heap;
 
+CREATE TABLE access.identities (
+    issuer text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    principal_id text NOT NULL COLLATE pg_catalog."C",
+    linked_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE access.identities OWNER TO receipts_owner;
+
 CREATE TABLE access.principals (
     principal_id text NOT NULL COLLATE pg_catalog."C",
     role text NOT NULL,
@@ -758,6 +853,7 @@ CREATE TABLE access.principals (
     region_ids smallint[] NOT NULL,
     all_regions boolean DEFAULT false NOT NULL,
     active boolean DEFAULT true NOT NULL,
+    follows_groups boolean DEFAULT false NOT NULL,
     CONSTRAINT principals_role_check CHECK ((role = ANY (ARRAY['cs_rep'::text, 'supervisor'::text, 'fraud_team'::text, 'privacy_officer'::text, 'admin'::text, 'till'::text])))
 );
 
@@ -914,6 +1010,16 @@ CREATE TABLE audit.spool_other (
 
 ALTER TABLE audit.spool_other OWNER TO receipts_owner;
 
+CREATE TABLE auth.clients (
+    client_id text NOT NULL COLLATE pg_catalog."C",
+    secret_digest bytea NOT NULL,
+    note text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    revoked_at timestamp with time zone
+);
+
+ALTER TABLE auth.clients OWNER TO receipts_owner;
+
 CREATE TABLE auth.codes (
     code_digest bytea NOT NULL,
     principal_id text NOT NULL,
@@ -925,6 +1031,39 @@ CREATE TABLE auth.codes (
 );
 
 ALTER TABLE auth.codes OWNER TO receipts_owner;
+
+CREATE TABLE auth.refresh_tokens (
+    token_digest bytea NOT NULL,
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    idle_until timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    replaced_by bytea
+);
+
+ALTER TABLE auth.refresh_tokens OWNER TO receipts_owner;
+
+CREATE TABLE auth.sessions (
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    principal_id text NOT NULL COLLATE pg_catalog."C",
+    client_id text NOT NULL,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    tokens_until timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    ended_by text,
+    CONSTRAINT sessions_ended_by_check CHECK ((ended_by = ANY (ARRAY['sign_out'::text, 'revocation'::text, 'reuse'::text, 'deactivation'::text])))
+);
+
+ALTER TABLE auth.sessions OWNER TO receipts_owner;
+
+CREATE TABLE auth.sign_ins (
+    state_digest bytea NOT NULL,
+    browser_digest bytea NOT NULL,
+    asked text NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE auth.sign_ins OWNER TO receipts_owner;
 
 CREATE TABLE ingest.clients (
     client_id text NOT NULL COLLATE pg_catalog."C",
@@ -1361,6 +1500,9 @@ ALTER TABLE ONLY ingest.outbox ATTACH PARTITION ingest.outbox_0 FOR VALUES IN ('
 
 ALTER TABLE ONLY ingest.outbox ATTACH PARTITION ingest.outbox_1 FOR VALUES IN ('1');
 
+ALTER TABLE ONLY access.identities
+    ADD CONSTRAINT identities_pkey PRIMARY KEY (issuer, subject);
+
 ALTER TABLE ONLY access.principals
     ADD CONSTRAINT principals_pkey PRIMARY KEY (principal_id);
 
@@ -1400,8 +1542,20 @@ ALTER TABLE ONLY audit.spool
 ALTER TABLE ONLY audit.spool_other
     ADD CONSTRAINT spool_other_pkey PRIMARY KEY (chain, seq);
 
+ALTER TABLE ONLY auth.clients
+    ADD CONSTRAINT clients_pkey PRIMARY KEY (client_id);
+
 ALTER TABLE ONLY auth.codes
     ADD CONSTRAINT codes_pkey PRIMARY KEY (code_digest);
+
+ALTER TABLE ONLY auth.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_digest);
+
+ALTER TABLE ONLY auth.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (session_id);
+
+ALTER TABLE ONLY auth.sign_ins
+    ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (state_digest);
 
 ALTER TABLE ONLY ingest.clients
     ADD CONSTRAINT clients_pkey PRIMARY KEY (client_id);
@@ -1478,6 +1632,8 @@ ALTER TABLE ONLY sync.backfills
 ALTER TABLE ONLY sync.watermarks
     ADD CONSTRAINT watermarks_pkey PRIMARY KEY (table_name);
 
+CREATE INDEX identities_by_principal ON access.identities USING btree (principal_id);
+
 CREATE INDEX chains_open ON audit.chains USING btree (chain) WHERE (closed_at IS NULL);
 
 CREATE INDEX events_by_customer ON ONLY audit.events USING gin (customer_ids);
@@ -1493,6 +1649,16 @@ CREATE INDEX projections_in_order ON ONLY audit.projections USING btree ("positi
 CREATE INDEX projections_other_position_idx ON audit.projections_other USING btree ("position");
 
 CREATE INDEX codes_by_expiry ON auth.codes USING btree (expires_at);
+
+CREATE INDEX refresh_tokens_by_session ON auth.refresh_tokens USING btree (session_id);
+
+CREATE INDEX sessions_by_expiry ON auth.sessions USING btree (expires_at);
+
+CREATE INDEX sessions_by_principal ON auth.sessions USING btree (principal_id);
+
+CREATE INDEX sessions_ended ON auth.sessions USING btree (tokens_until) WHERE (ended_at IS NOT NULL);
+
+CREATE INDEX sign_ins_by_expiry ON auth.sign_ins USING btree (expires_at);
 
 CREATE INDEX desk_orders_waiting ON ingest.desk_orders USING btree (order_id) WHERE (done_at IS NULL);
 
@@ -1584,6 +1750,15 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool FOR EACH STATEMENT EXE
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
+ALTER TABLE ONLY access.identities
+    ADD CONSTRAINT identities_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES access.principals(principal_id);
+
+ALTER TABLE ONLY auth.clients
+    ADD CONSTRAINT clients_client_id_fkey FOREIGN KEY (client_id) REFERENCES access.principals(principal_id);
+
+ALTER TABLE ONLY auth.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES auth.sessions(session_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY ingest.desk_orders
     ADD CONSTRAINT desk_orders_quarantine_id_fkey FOREIGN KEY (quarantine_id) REFERENCES ingest.quarantine(quarantine_id);
 
@@ -1634,6 +1809,7 @@ GRANT USAGE ON SCHEMA audit TO receipts_pipeline;
 GRANT USAGE ON SCHEMA audit TO receipts_retention;
 
 GRANT USAGE ON SCHEMA auth TO receipts_auth;
+GRANT USAGE ON SCHEMA auth TO receipts_api;
 
 GRANT USAGE ON SCHEMA ingest TO receipts_ingest;
 GRANT USAGE ON SCHEMA ingest TO receipts_pipeline;
@@ -1654,6 +1830,9 @@ GRANT USAGE ON SCHEMA search TO receipts_api;
 GRANT USAGE ON SCHEMA sync TO receipts_pipeline;
 GRANT USAGE ON SCHEMA sync TO receipts_api;
 GRANT USAGE ON SCHEMA sync TO receipts_ingest;
+
+REVOKE ALL ON FUNCTION access.admit(p_issuer text, p_subject text, p_display_name text, p_role text, p_region_ids smallint[], p_all_regions boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION access.admit(p_issuer text, p_subject text, p_display_name text, p_role text, p_region_ids smallint[], p_all_regions boolean) TO receipts_auth;
 
 REVOKE ALL ON FUNCTION access.list_principals() FROM PUBLIC;
 GRANT ALL ON FUNCTION access.list_principals() TO receipts_auth;
@@ -1690,6 +1869,13 @@ REVOKE ALL ON FUNCTION audit.record_retirement(p_month date, p_what text, p_grou
 
 REVOKE ALL ON FUNCTION audit.retire_spool(p_month date) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.retire_spool(p_month date) TO receipts_retention;
+
+REVOKE ALL ON FUNCTION auth.list_ended_sessions() FROM PUBLIC;
+GRANT ALL ON FUNCTION auth.list_ended_sessions() TO receipts_auth;
+GRANT ALL ON FUNCTION auth.list_ended_sessions() TO receipts_api;
+
+REVOKE ALL ON FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text, p_idle_s integer, p_tokens_s integer, p_grace_s integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text, p_idle_s integer, p_tokens_s integer, p_grace_s integer) TO receipts_auth;
 
 REVOKE ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) TO receipts_ingest;
@@ -1737,7 +1923,15 @@ GRANT SELECT ON TABLE audit.retirements TO receipts_pipeline;
 
 GRANT SELECT ON TABLE audit.spool TO receipts_pipeline;
 
+GRANT SELECT ON TABLE auth.clients TO receipts_auth;
+
 GRANT SELECT,INSERT,DELETE ON TABLE auth.codes TO receipts_auth;
+
+GRANT SELECT,INSERT ON TABLE auth.refresh_tokens TO receipts_auth;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.sessions TO receipts_auth;
+
+GRANT SELECT,INSERT,DELETE ON TABLE auth.sign_ins TO receipts_auth;
 
 GRANT SELECT ON TABLE ingest.clients TO receipts_ingest;
 

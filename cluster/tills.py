@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import psycopg
 from psycopg.rows import class_row
 
-from cluster.postgres import admin_dsn
+from cluster.administering import as_owner, new_secret
 from configs.settings import Settings
 from receipts.errors import InvalidInput, NotFound
 from receipts.identity import MAX_STORE
@@ -47,9 +43,9 @@ def add_till(settings: Settings, client_id: str, store_ids: Sequence[int], *, al
         raise InvalidInput("stores", "say either which stores or all of them")
     if len(store_ids) > _MOST_STORES or not all(1 <= store_id <= MAX_STORE for store_id in store_ids):
         raise InvalidInput("stores", f"up to {_MOST_STORES} numbers from 1 to {MAX_STORE} are accepted")
-    secret, digest = _new_secret()
+    secret, digest = new_secret()
     row = {"client_id": client_id, "store_ids": sorted(set(store_ids)), "all_stores": all_stores, "note": note}
-    with _as_owner(settings) as connection:
+    with as_owner(settings) as connection:
         if connection.execute(_SQL["add_client"], {**row, "secret_digest": digest}).fetchone() is None:
             raise InvalidInput("client_id", f"{client_id} exists; rotate it or take another name")
     return secret
@@ -57,13 +53,13 @@ def add_till(settings: Settings, client_id: str, store_ids: Sequence[int], *, al
 
 def list_tills(settings: Settings) -> list[Till]:
     """Return all credentials by name, those that were revoked included."""
-    with _as_owner(settings) as connection, connection.cursor(row_factory=class_row(Till)) as cursor:
+    with as_owner(settings) as connection, connection.cursor(row_factory=class_row(Till)) as cursor:
         return cursor.execute(_SQL["list_clients"]).fetchall()
 
 
 def rotate_till(settings: Settings, client_id: str) -> str:
     """Return a credential's new secret; the old one is accepted for another minute. Raises NotFound."""
-    secret, digest = _new_secret()
+    secret, digest = new_secret()
     _change(settings, "rotate_client", {"client_id": client_id, "secret_digest": digest})
     return secret
 
@@ -74,18 +70,6 @@ def revoke_till(settings: Settings, client_id: str) -> None:
 
 
 def _change(settings: Settings, block: str, values: dict[str, object]) -> None:
-    with _as_owner(settings) as connection:
+    with as_owner(settings) as connection:
         if connection.execute(_SQL[block], values).fetchone() is None:
             raise NotFound(f"No credential {values['client_id']} is in use; `receipts tills list` shows all.")
-
-
-def _new_secret() -> tuple[str, bytes]:
-    secret = secrets.token_urlsafe(32)
-    return secret, hashlib.sha256(secret.encode()).digest()
-
-
-@contextmanager
-def _as_owner(settings: Settings) -> Generator[psycopg.Connection[tuple[object, ...]]]:
-    with psycopg.connect(admin_dsn(settings), connect_timeout=5) as connection:  # 5 s: a down server must not hang us
-        connection.execute(_SQL["act_as_owner"])
-        yield connection

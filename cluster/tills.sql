@@ -1,7 +1,3 @@
--- name: act_as_owner
--- Until the end of the transaction: the tills' credentials belong to the tables' owner.
-SET LOCAL ROLE receipts_owner;
-
 -- name: add_client
 -- Write a new credential; answers nothing when its name is taken.
 INSERT INTO ingest.clients (client_id, secret_digest, store_ids, all_stores, note)

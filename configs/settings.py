@@ -12,6 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, model_validator
 
 from configs.audit import AuditSettings
+from configs.auth import AuthSettings
 from configs.database import DatabaseSettings
 from configs.limits import LimitSettings
 from configs.lineage import LineageSettings
@@ -76,15 +77,6 @@ class ServeSettings(Section):
     max_replicas: int = Field(default=4, ge=1)
     replica_cpus: float = Field(default=0.0, ge=0)  # what Ray reserves for one; 0 where everything shares one machine
     max_body_bytes: int = Field(default=65_536, ge=1_024)
-
-
-class AuthSettings(Section):
-    """Whose tokens the API accepts."""
-
-    issuer: str = "http://127.0.0.1:8000/auth"
-    audience: str = "receipts-api"
-    access_token_s: int = Field(default=3_600, ge=1, le=3_600)
-    development_provider: bool = False  # the built-in identity provider: loopback only
 
 
 class PortalSettings(Section):
@@ -153,13 +145,21 @@ class Settings(Section):
                 f"{PREFIX}INGEST__REQUIRE_TOKEN is false while ingest.host is {self.ingest.host}; "
                 "only a gateway on loopback may take records from anyone."
             )
-        if self.environment != EMBEDDED:
-            if self.database.dsn is None:
-                raise ValueError(f"{PREFIX}DATABASE__DSN is not set, and {self.environment} has no embedded database.")
-            if not self.lake.root:
-                raise ValueError(f"{PREFIX}LAKE__ROOT is not set, and {self.environment} keeps no lake in state_dir.")
-            if not self.auth.issuer.startswith("https://") or self.auth.issuer.endswith(".invalid"):
-                raise ValueError(f"{PREFIX}AUTH__ISSUER must be the https:// address of your identity provider.")
+        return self
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        """Refuse an environment of one's own without what only the embedded one brings along."""
+        if self.environment == EMBEDDED:
+            return self
+        if self.database.dsn is None:
+            raise ValueError(f"{PREFIX}DATABASE__DSN is not set, and {self.environment} has no embedded database.")
+        if not self.lake.root:
+            raise ValueError(f"{PREFIX}LAKE__ROOT is not set, and {self.environment} keeps no lake in state_dir.")
+        if not self.auth.issuer.startswith("https://") or self.auth.issuer.endswith(".invalid"):
+            raise ValueError(f"{PREFIX}AUTH__ISSUER must be the https:// address at which people reach our /auth.")
+        if self.auth.upstream.issuer and not self.auth.upstream.issuer.startswith("https://"):
+            raise ValueError(f"{PREFIX}AUTH__UPSTREAM__ISSUER must be the https:// address of your provider.")
         return self
 
     @property
@@ -265,7 +265,7 @@ def _sentence(error: ValidationError) -> str:
     """Say what the first wrong key is, as the user would set it, never with its value: it may be secret."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     path = [str(part) for part in first["loc"]]
-    if len(path) < 2 and first["type"] == "value_error":  # a rule of ours on a section or on all
+    if first["type"] == "value_error" and (not path or _section(path)):  # a rule of ours on a section or on all
         return first["msg"].removeprefix("Value error, ")
     key = PREFIX + "__".join(path).upper()
     more = f" ({error.error_count() - 1} more wrong)" if error.error_count() > 1 else ""

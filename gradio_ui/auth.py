@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import cast
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 import httpx
 from authlib.integrations.starlette_client import OAuth, OAuthError, StarletteOAuth2App
@@ -14,12 +18,14 @@ from joserfc.jwk import KeySet
 from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
-from configs.settings import AuthSettings, PortalSettings, Settings
-from gradio_ui.sessions import Session
+from configs.auth import AuthSettings
+from configs.settings import PortalSettings, Settings
+from gradio_ui.sessions import Session, end_session, find_session, renew_session
 from receipts.access import Role
 from receipts.errors import Unauthenticated, Unavailable
 
-ALGORITHMS = ["ES256", "RS256", "PS256"]  # what the identity providers we know sign with; never none, never HMAC
+log = logging.getLogger(__name__)
+ALGORITHMS = ["ES256"]  # what our own provider signs with, whoever it is that proves who people are
 _LEEWAY_S = 30  # clocks of two machines
 _TIMEOUT_S = 5  # discovery, keys and the token endpoint answer at once or not at all
 
@@ -48,7 +54,9 @@ class SignIn:
 
     def __init__(self, settings: Settings, pool: AsyncConnectionPool) -> None:
         self._auth = settings.auth
+        self._portal = settings.portal
         self._client = oidc_client(settings.auth, settings.portal)
+        self._renewing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._callback = f"{settings.portal.public_url.rstrip('/')}/callback"
         self.pool = pool
 
@@ -70,14 +78,56 @@ class SignIn:
         request.scope["session"] = state
         try:
             token = await self._client.authorize_access_token(request)
-            return await self._session(str(token["access_token"]))
+            return await self._session(token)
         except (OAuthError, JoseError, KeyError, ValueError):
             raise Unauthenticated("The identity provider did not confirm the sign-in. Please try again.") from None
         except httpx.HTTPError:
             raise Unavailable("The identity provider cannot be reached at the moment. Try again shortly.") from None
 
-    async def _session(self, access_token: str) -> Session:
+    async def renew(self, cookie: str) -> Session | None:
+        """Return a cookie's session with its next access token, or None when the issuer says it has ended.
+
+        However many requests come at once, one asks the issuer; while that is away the session stays as it is.
+        """
+        # A browser that hangs up must not lose what the issuer has already exchanged.
+        return await asyncio.shield(asyncio.ensure_future(self._renew(cookie)))
+
+    async def _renew(self, cookie: str) -> Session | None:
+        async with self._renewing.setdefault(cookie, asyncio.Lock()):
+            session = await find_session(self.pool, cookie)  # somebody else may have been first
+            if session is None or not session.is_due:
+                return session
+            form = {"grant_type": "refresh_token", "refresh_token": session.refresh_token}
+            try:
+                answer = await self._ask("token_endpoint", form)
+                if answer.is_client_error:
+                    await end_session(self.pool, cookie)
+                    return None
+                renewed = await self._session(answer.raise_for_status().json())
+            except (httpx.HTTPError, JoseError, KeyError, ValueError):
+                return session
+            await renew_session(self.pool, cookie, renewed)
+            return renewed
+
+    async def end(self, session: Session) -> None:
+        """Tell the issuer that a session is over, so that no replica believes its tokens; at best, it is reached."""
+        form = {"token": session.refresh_token or session.access_token}
+        try:
+            await self._ask("revocation_endpoint", form)
+        except (httpx.HTTPError, KeyError, ValueError) as error:
+            log.warning("the issuer was not told that a session is over: %s", type(error).__name__)
+
+    async def _ask(self, endpoint: str, form: dict[str, str]) -> httpx.Response:
+        metadata = await self._client.load_server_metadata()
+        secret = self._portal.client_secret
+        auth = (self._portal.client_id, secret.get_secret_value()) if secret else httpx.USE_CLIENT_DEFAULT
+        named = form | ({} if secret else {"client_id": self._portal.client_id})
+        async with httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False) as client:
+            return await client.post(metadata[endpoint], data=named, auth=auth)
+
+    async def _session(self, told: Mapping[str, Any]) -> Session:
         """Read who it is from the token that the API will judge, so that portal and API never disagree."""
+        access_token = str(told["access_token"])
         keys = await self._client.fetch_jwk_set()
         try:
             token = jwt.decode(access_token, KeySet.import_key_set(keys), algorithms=ALGORITHMS)
@@ -93,12 +143,17 @@ class SignIn:
         )
         claims = token.claims
         registry.validate(claims)
+        until = datetime.fromtimestamp(int(claims["exp"]), UTC)
+        refresh_token = str(told.get("refresh_token", ""))
+        left = timedelta(seconds=int(told.get("refresh_expires_in", 0))) if refresh_token else timedelta()
         return Session(
             principal_id=str(claims["sub"]),
             role=Role(claims["role"]),
             display_name=str(claims.get("name") or claims["sub"]),
             access_token=access_token,
-            expires_at=datetime.fromtimestamp(int(claims["exp"]), UTC),
+            expires_at=max(until, datetime.now(UTC) + left),
+            refresh_token=refresh_token,
+            token_until=until,
         )
 
 

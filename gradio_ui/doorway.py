@@ -50,7 +50,11 @@ async def find_signed_in(request: Request) -> Session | None:
     """Return who asks, looked up once per request, or None."""
     if _SESSION not in request.scope:
         portal = portal_of(request)
-        request.scope[_SESSION] = await find_session(portal.sign_in.pool, request.cookies.get(portal.cookie, ""))
+        cookie = request.cookies.get(portal.cookie, "")
+        session = await find_session(portal.sign_in.pool, cookie)
+        if session is not None and session.is_due:
+            session = await portal.sign_in.renew(cookie)
+        request.scope[_SESSION] = session
     return request.scope[_SESSION]
 
 

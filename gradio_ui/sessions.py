@@ -17,6 +17,7 @@ from receipts.sql import load_sql
 
 _SQL = load_sql("gradio_ui", "sessions")
 _SIGN_IN_LASTS = timedelta(minutes=10)  # long enough for a second factor, short enough to be useless later
+_RENEWED_BEFORE = timedelta(minutes=2)  # long enough for what is asked with the token that is still there
 _NONCE_BYTES = 12  # what AES-GCM takes
 _COOKIE_BYTES = 32
 _WAIT_S = 5  # for a connection; whoever waits longer is told that the database is away
@@ -24,13 +25,24 @@ _WAIT_S = 5  # for a connection; whoever waits longer is told that the database 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in person. `access_token` is what the API is asked with; the API judges it by itself."""
+    """A signed-in person. `access_token` is what the API is asked with; the API judges it by itself.
+
+    The token ends before the session does, when there is a `refresh_token` to get the next one with.
+    """
 
     principal_id: str
     role: Role
     display_name: str
     access_token: str
     expires_at: datetime
+    refresh_token: str = ""
+    token_until: datetime | None = None  # None: as long as the session
+
+    @property
+    def is_due(self) -> bool:
+        """Say whether it is time for the next access token."""
+        until = self.token_until
+        return bool(self.refresh_token) and until is not None and datetime.now(UTC) > until - _RENEWED_BEFORE
 
     def may(self, permission: Permission) -> bool:
         """Say whether the role carries a permission: what to show, not what to protect."""
@@ -45,13 +57,26 @@ async def record_session(pool: AsyncConnectionPool, session: Session) -> str:
         "principal_id": session.principal_id,
         "role": session.role.value,
         "display_name": session.display_name,
-        "sealed": _seal(cookie, {"access_token": session.access_token}),
+        "sealed": _sealed_tokens(cookie, session),
         "expires_at": session.expires_at,
     }
     async with pool.connection(timeout=_WAIT_S) as connection:
         await connection.execute(_SQL["delete_expired_sessions"])
         await connection.execute(_SQL["record_session"], row)
     return cookie
+
+
+async def renew_session(pool: AsyncConnectionPool, cookie: str, session: Session) -> None:
+    """Keep a session's next tokens, and its person as the issuer now says; one that was signed out stays so."""
+    row = {
+        "cookie_digest": _digest(cookie),
+        "role": session.role.value,
+        "display_name": session.display_name,
+        "sealed": _sealed_tokens(cookie, session),
+        "expires_at": session.expires_at,
+    }
+    async with pool.connection(timeout=_WAIT_S) as connection:
+        await connection.execute(_SQL["renew_session"], row)
 
 
 async def find_session(pool: AsyncConnectionPool, cookie: str) -> Session | None:
@@ -67,7 +92,16 @@ async def find_session(pool: AsyncConnectionPool, cookie: str) -> Session | None
     tokens = _open(cookie, sealed)
     if tokens is None:
         return None
-    return Session(principal_id, Role(role), display_name, str(tokens["access_token"]), expires_at)
+    until = tokens.get("token_until")
+    return Session(
+        principal_id,
+        Role(role),
+        display_name,
+        str(tokens["access_token"]),
+        expires_at,
+        refresh_token=str(tokens.get("refresh_token", "")),
+        token_until=datetime.fromisoformat(until) if isinstance(until, str) else None,
+    )
 
 
 async def end_session(pool: AsyncConnectionPool, cookie: str) -> None:
@@ -111,6 +145,12 @@ def _digest(cookie: str) -> bytes:
 
 def _cipher(cookie: str) -> AESGCM:
     return AESGCM(hashlib.sha256(b"seal " + cookie.encode()).digest())
+
+
+def _sealed_tokens(cookie: str, session: Session) -> bytes:
+    tokens: dict[str, object] = {"access_token": session.access_token, "refresh_token": session.refresh_token}
+    until = session.token_until
+    return _seal(cookie, tokens | ({"token_until": until.isoformat()} if until else {}))
 
 
 def _seal(cookie: str, values: dict[str, object]) -> bytes:

@@ -11,6 +11,12 @@ SELECT principal_id, role, display_name, sealed_tokens, expires_at
 FROM portal.sessions
 WHERE cookie_digest = %(cookie_digest)s AND expires_at > clock_timestamp();
 
+-- name: renew_session
+-- Keep the next tokens of a browser that is still signed in.
+UPDATE portal.sessions
+SET role = %(role)s, display_name = %(display_name)s, sealed_tokens = %(sealed)s, expires_at = %(expires_at)s
+WHERE cookie_digest = %(cookie_digest)s;
+
 -- name: delete_session
 -- Sign a browser out.
 DELETE FROM portal.sessions WHERE cookie_digest = %(cookie_digest)s;

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from gradio_ui import render
 from gradio_ui.auth import safe_return
 from gradio_ui.doorway import Portal, find_signed_in, portal_of
-from gradio_ui.sessions import begin_sign_in, end_session, record_session, take_sign_in
+from gradio_ui.sessions import begin_sign_in, end_session, find_session, record_session, take_sign_in
 from receipts.errors import ReceiptsError, Unauthenticated, Unavailable
 
 _SIGNING_IN_S = 600  # as long as the state of a sign-in is kept
@@ -56,9 +56,13 @@ async def callback(request: Request) -> Response:
 
 
 async def sign_out(request: Request) -> Response:
-    """Forget the session, here and in the browser."""
+    """End the session: here, in the browser, and at the issuer, whose tokens are worth nothing from then on."""
     portal = portal_of(request)
-    await end_session(portal.sign_in.pool, request.cookies.get(portal.cookie, ""))
+    cookie = request.cookies.get(portal.cookie, "")
+    session = await find_session(portal.sign_in.pool, cookie)
+    await end_session(portal.sign_in.pool, cookie)
+    if session is not None:
+        await portal.sign_in.end(session)
     return _with_cookie(RedirectResponse("/signed-out", 303), portal, portal.cookie, "", 0)
 
 

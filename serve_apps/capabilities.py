@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from configs.settings import Settings
-from serve_apps.development_provider import require_loopback
+from serve_apps.provider import require_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Capability:
     module: str
 
 
-SIGN_IN = Capability("auth", "/auth", "serve_apps.development_provider")
+SIGN_IN = Capability("auth", "/auth", "serve_apps.provider")
 CAPABILITIES = (
     Capability("lookup", "/receipt", "serve_apps.lookup"),
     Capability("customers", "/customers", "serve_apps.history"),
@@ -30,7 +30,6 @@ CAPABILITIES = (
 
 def capabilities_of(settings: Settings) -> tuple[Capability, ...]:
     """Return what is served here. Raises SettingsError when the development sign-in is on where it may not be."""
-    if not settings.auth.development_provider:
-        return CAPABILITIES
-    require_loopback(settings)
+    if settings.auth.development_provider:
+        require_loopback(settings)
     return (SIGN_IN, *CAPABILITIES)

@@ -1,4 +1,4 @@
-"""The token endpoint of the development provider: a code or a client's secret becomes tokens."""
+"""The token endpoint: a code, a refresh token or a service's secret becomes tokens."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
@@ -13,88 +14,118 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from receipts.access import Principal
-from serve_apps.exchange import exchange_of
-from serve_apps.serving import Serving, ServingContext
-from serve_apps.sign_in import SQL, Provider, SignIn, open_session
+from serve_apps.exchange import Exchange, exchange_of
+from serve_apps.sessions import Opened, digest_of
+from serve_apps.sign_in import SQL, Provider, SignIn
 
 router = APIRouter()
+_CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_CLIENT_REFUSED = "The client_id or the client_secret is wrong."
 
 
 class _Granted(NamedTuple):
-    principal: Principal
-    display_name: str
+    opened: Opened
     client_id: str
-    nonce: str | None  # of the sign-in; None when no person signed in and there is no ID token
+    nonce: str | None  # of the sign-in; None when nobody signed in just now and there is no ID token
 
 
-class _Refused(NamedTuple):
-    error: str  # one of RFC 6749 section 5.2
+class Refused(NamedTuple):
+    """An error of RFC 6749, section 5.2."""
+
+    error: str
     description: str
     status: int = 400
 
+    def response(self) -> Response:
+        """Return the answer in that standard's form, which clients understand."""
+        return JSONResponse({"error": self.error, "error_description": self.description}, self.status)
+
 
 @router.post("/token")
-async def grant(request: Request, serving: Serving, provider: SignIn) -> Response:
-    """Answer RFC 6749 sections 4.1.3 and 4.4; errors are in that standard's form, which clients understand."""
-    form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
-    form |= _basic_credentials(request)
-    match form.get("grant_type"):
-        case "authorization_code":
-            granted = await _by_code(serving, form)
-        case "client_credentials":
-            granted = await _by_secret(serving, provider, form, exchange_of(request.scope).address)
-        case _:
-            granted = _Refused("unsupported_grant_type", "grant_type must be authorization_code or client_credentials.")
-    if isinstance(granted, _Refused):
-        return JSONResponse({"error": granted.error, "error_description": granted.description}, granted.status)
-    exchange_of(request.scope).principal = granted.principal
+async def grant(request: Request, provider: SignIn) -> Response:
+    """Answer RFC 6749 sections 4.1.3, 4.4 and 6."""
+    form = await form_of(request)
+    exchange = exchange_of(request.scope)
+    way = _WAYS.get(form.get("grant_type", ""))
+    if way is None:
+        return Refused("unsupported_grant_type", f"grant_type must be one of: {', '.join(_WAYS)}.").response()
+    exchange.constraints["grant_type"] = form["grant_type"]
+    granted = await way(provider, form, exchange)
+    if isinstance(granted, Refused):
+        return granted.response()
+    exchange.principal = granted.opened.principal
     return JSONResponse(_tokens(provider, granted))
 
 
-async def _by_code(serving: ServingContext, form: dict[str, str]) -> _Granted | _Refused:
+async def _by_code(provider: Provider, form: dict[str, str], _: Exchange) -> _Granted | Refused:
     """Redeem a code. It is gone after the first attempt, whether or not that one is right."""
-    refused = _Refused("invalid_grant", "The code is unknown, used, expired, or was given to another client.")
-    async with serving.pool.connection() as connection:
-        cursor = await connection.execute(SQL["redeem_code"], {"code": form.get("code", "").encode()})
+    refused = Refused("invalid_grant", "The code is unknown, used, expired, or was given to another client.")
+    async with provider.sessions.pool.connection() as connection:
+        cursor = await connection.execute(SQL["redeem_code"], {"code_digest": digest_of(form.get("code", ""))})
         row = await cursor.fetchone()
     if row is None:
         return refused
     principal_id, client_id, redirect_uri, challenge, nonce = row
-    verifier = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+    verifier = hashlib.sha256(form.get("code_verifier", "").encode("utf-8", "surrogatepass")).digest()
     proved = hmac.compare_digest(base64.urlsafe_b64encode(verifier).rstrip(b"="), challenge.encode())
     if not (proved and form.get("client_id") == client_id and form.get("redirect_uri") == redirect_uri):
         return refused
-    session = await open_session(serving.pool, principal_id)
-    return _Granted(*session, client_id, nonce) if session else refused
+    if not provider.proves_itself(client_id, form.get("client_secret", "")):
+        return Refused("invalid_client", _CLIENT_REFUSED, 401)
+    opened = await provider.sessions.open(principal_id, client_id, refreshable=True)
+    return _Granted(opened, client_id, nonce) if opened else refused
 
 
-async def _by_secret(
-    serving: ServingContext, provider: Provider, form: dict[str, str], address: str
-) -> _Granted | _Refused:
-    """Check a client's secret. Failed attempts are limited, because it can be guessed at; a code cannot."""
-    refused = _Refused("invalid_client", "The client_id or the client_secret is wrong.", 401)
+async def _by_refresh_token(provider: Provider, form: dict[str, str], exchange: Exchange) -> _Granted | Refused:
     client_id = form.get("client_id", "")
-    attempt = await serving.limits.begin_sign_in(address or None, client_id)
-    if not hmac.compare_digest(form.get("client_secret", "").encode(), provider.client_secret.encode()):
+    if not provider.proves_itself(client_id, form.get("client_secret", "")):
+        return Refused("invalid_client", _CLIENT_REFUSED, 401)
+    rotated = await provider.sessions.rotate(form.get("refresh_token", ""), client_id)
+    if rotated.opened is None:
+        exchange.principal = rotated.principal
+        exchange.constraints["refresh"] = rotated.outcome
+        return Refused("invalid_grant", "The refresh token is unknown, used or expired, or its session has ended.")
+    return _Granted(rotated.opened, client_id, None)
+
+
+async def _by_secret(provider: Provider, form: dict[str, str], exchange: Exchange) -> _Granted | Refused:
+    """Check a service's secret. Failed attempts are limited, because it can be guessed at; a code cannot."""
+    refused = Refused("invalid_client", _CLIENT_REFUSED, 401)
+    client_id = form.get("client_id", "")
+    attempt = await provider.limits.begin_sign_in(exchange.address or None, client_id)
+    if not await provider.service_proves_itself(client_id, form.get("client_secret", "")):
         return refused
-    session = await open_session(serving.pool, client_id)
-    if session is None:
+    opened = await provider.sessions.open(client_id, client_id, refreshable=False)
+    if opened is None:
         return refused
-    await serving.limits.forgive(attempt)
-    return _Granted(*session, client_id, None)
+    await provider.limits.forgive(attempt)
+    return _Granted(opened, client_id, None)
+
+
+_WAYS = {"authorization_code": _by_code, "refresh_token": _by_refresh_token, "client_credentials": _by_secret}
 
 
 def _tokens(provider: Provider, granted: _Granted) -> dict[str, object]:
-    issuer = provider.issuer
+    issuer, opened = provider.issuer, granted.opened
     tokens: dict[str, object] = {
-        "access_token": issuer.access_token(granted.principal, granted.display_name),
+        "access_token": issuer.access_token(opened.principal, opened.display_name),
         "token_type": "Bearer",
         "expires_in": issuer.auth.access_token_s,
     }
+    if opened.refresh_token is not None:
+        tokens |= {"refresh_token": opened.refresh_token, "refresh_expires_in": opened.left_s}
     if granted.nonce is not None:
-        tokens["id_token"] = issuer.id_token(granted.principal, granted.display_name, granted.client_id, granted.nonce)
+        tokens["id_token"] = issuer.id_token(opened.principal, opened.display_name, granted.client_id, granted.nonce)
     return tokens
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Return the form's fields, with client credentials that stand in a header."""
+    form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    form |= _basic_credentials(request)
+    if not _CLIENT_ID.fullmatch(form.get("client_id", "")):
+        form["client_id"] = ""  # nobody's, and safe to ask the database for
+    return form
 
 
 def _basic_credentials(request: Request) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Tokens as the development provider signs them."""
+"""Tokens as our own OpenID provider signs them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import uuid4
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from configs.settings import AuthSettings
+from configs.auth import AuthSettings
 from receipts.access import Principal
 from receipts.signed_tokens import TOKEN_TYPE
 from serve_apps.keys import key_id

@@ -1,4 +1,4 @@
-"""The public keys that access tokens are checked with: the issuer's key set, or the development provider's file."""
+"""The public keys that tokens are checked with: those of our own signing keys here, or a key set that is published."""
 
 from __future__ import annotations
 
@@ -7,28 +7,41 @@ import base64
 import hashlib
 import json
 import logging
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from jwt.algorithms import ECAlgorithm
 
-from configs.settings import Settings, SettingsError
+from configs.settings import EMBEDDED, Settings, SettingsError
+from serve_apps.loopback import is_loopback
 
 log = logging.getLogger(__name__)
 DEVELOPMENT_KEY = "keys/development-issuer.pem"  # below state_dir; `receipts up` makes it
-_REFRESH_S = 300.0  # how often the issuer's keys are fetched, so that a new key is known before it is used
+_REFRESH_S = 300.0  # how often published keys are fetched, so that a new key is known before it is used
 _COOLDOWN_S = 30.0  # between fetches for key ids we do not know: whoever invents ids must not make us fetch
+_FIRST_S = 2.0  # between fetches while no key is known at all
 _STALE_S = 86_400.0  # how long keys are believed when their issuer cannot be reached
 _FETCH_S = 5.0
+_LEAST_RSA_BITS = 2_048
+_PEM = re.compile(r"-----BEGIN [A-Z ]+-----.+?-----END [A-Z ]+-----", re.DOTALL)
 
-Keys = Mapping[str, EllipticCurvePublicKey]
+# Of whoever publishes keys: away, or not in the form that was agreed on.
+_FAILURES = (
+    httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, TypeError, KeyError, AttributeError, jwt.PyJWTError,
+    SettingsError,
+)  # fmt: skip
+
+Key = EllipticCurvePublicKey | RSAPublicKey
+Keys = Mapping[str, Key]
 
 
 class KeySource(Protocol):
@@ -39,35 +52,54 @@ class KeySource(Protocol):
         ...
 
 
-class DevelopmentKey:
-    """The key of the built-in development provider, read from its file."""
+class OwnKeys:
+    """The public halves of our own signing keys, where this process may read those."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    async def read(self) -> Keys:
-        """Return the one key."""
-        public = load_private_key(self._path).public_key()
-        return {key_id(public): public}
-
-
-class IssuerKeys:
-    """The key set that an OpenID provider publishes; only ES256 keys are taken."""
-
-    def __init__(self, issuer: str) -> None:
-        self._discovery = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
 
     async def read(self) -> Keys:
-        """Fetch the key set that the provider's discovery document names."""
-        async with httpx.AsyncClient(timeout=_FETCH_S, follow_redirects=False) as client:
-            discovery = (await client.get(self._discovery)).raise_for_status().json()
-            key_set = (await client.get(discovery["jwks_uri"])).raise_for_status().json()
-        keys: dict[str, EllipticCurvePublicKey] = {}
-        for entry in key_set["keys"]:
-            if entry.get("kty") == "EC" and entry.get("crv") == "P-256" and entry.get("use", "sig") == "sig":
-                key = jwt.PyJWK(entry, algorithm="ES256").key
-                keys[entry["kid"]] = key
-        return keys
+        """Return all of them: one that signs no more, or not yet, is believed like the one that does."""
+        return {key_id(key.public_key()): key.public_key() for key in load_signing_keys(self._settings)}
+
+
+class PublishedKeys:
+    """The key set at an address, or where an OpenID provider's discovery document says; of one algorithm only."""
+
+    def __init__(self, issuer: str, algorithm: str, keys_url: str = "") -> None:
+        self._issuer = issuer
+        self._algorithm = algorithm
+        self._keys_url = keys_url
+        self.document: Mapping[str, Any] = {}  # the discovery document, once it was read
+
+    async def read(self) -> Keys:
+        """Fetch discovery document and key set. Raises ValueError when the issuer calls itself differently."""
+        async with httpx.AsyncClient(timeout=_FETCH_S, follow_redirects=False, trust_env=False) as client:
+            keys_url = self._keys_url
+            if not keys_url:
+                place = f"{self._issuer.rstrip('/')}/.well-known/openid-configuration"
+                document = (await client.get(place)).raise_for_status().json()
+                self._check(document)
+                self.document, keys_url = document, document["jwks_uri"]
+            key_set = (await client.get(keys_url)).raise_for_status().json()
+        return {entry["kid"]: key for entry in key_set["keys"] if (key := self._key(entry)) is not None}
+
+    def _check(self, document: Mapping[str, Any]) -> None:
+        """Refuse another issuer's document, and addresses that a listener in between could change."""
+        if document["issuer"] != self._issuer:
+            raise ValueError("the issuer calls itself differently from the settings")
+        used = [document[name] for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
+        if not is_loopback(self._issuer) and not all(url.startswith("https://") for url in used):
+            raise ValueError("an endpoint of the issuer is not at an https:// address")
+
+    def _key(self, entry: Mapping[str, str]) -> Key | None:
+        kind = "EC" if self._algorithm == "ES256" else "RSA"
+        if entry.get("kty") != kind or entry.get("use", "sig") != "sig" or "kid" not in entry:
+            return None
+        if entry.get("alg", self._algorithm) != self._algorithm or entry.get("crv", "P-256") != "P-256":
+            return None
+        key: Key = jwt.PyJWK(dict(entry), algorithm=self._algorithm).key
+        return None if isinstance(key, RSAPublicKey) and key.key_size < _LEAST_RSA_BITS else key
 
 
 class KeyRing:
@@ -80,9 +112,9 @@ class KeyRing:
         self._tried_at = float("-inf")
         self._unknown = asyncio.Event()
 
-    def find(self, kid: str) -> EllipticCurvePublicKey | None:
+    def find(self, kid: object) -> Key | None:
         """Return a key by its id; an unknown id makes the ring look again soon."""
-        if time.monotonic() - self._read_at > _STALE_S:
+        if not isinstance(kid, str) or time.monotonic() - self._read_at > _STALE_S:
             return None
         key = self._keys.get(kid)
         if key is None:
@@ -94,17 +126,17 @@ class KeyRing:
         self._tried_at = time.monotonic()
         try:
             self._keys = await self._source.read()
-        except (httpx.HTTPError, OSError, ValueError, KeyError, jwt.PyJWTError, SettingsError) as error:
+        except _FAILURES as error:
             log.warning("the token issuer's keys could not be read: %s", type(error).__name__)
             return
         self._read_at = time.monotonic()
 
     async def keep_fresh(self) -> None:
-        """Refresh for ever: every five minutes, and sooner when an unknown key id is met."""
+        """Refresh for ever: every five minutes, and sooner when an unknown key id is met or no key is known."""
         while True:
             self._unknown.clear()
             try:
-                await asyncio.wait_for(self._unknown.wait(), _REFRESH_S)
+                await asyncio.wait_for(self._unknown.wait(), _REFRESH_S if self._keys else _FIRST_S)
                 await asyncio.sleep(max(0.0, self._tried_at + _COOLDOWN_S - time.monotonic()))
             except TimeoutError:
                 pass
@@ -112,21 +144,45 @@ class KeyRing:
 
 
 def key_source(settings: Settings) -> KeySource:
-    """Return where this environment's keys come from."""
-    if settings.auth.development_provider:
-        return DevelopmentKey(settings.state_dir / DEVELOPMENT_KEY)
-    return IssuerKeys(settings.auth.issuer)
+    """Return where our own tokens' keys come from: the signing keys where they are known, else what /auth says."""
+    auth = settings.auth
+    if auth.signing_key is not None or auth.signing_key_file is not None or settings.environment == EMBEDDED:
+        return OwnKeys(settings)
+    return PublishedKeys(auth.issuer, "ES256", auth.keys_url)
+
+
+def load_signing_keys(settings: Settings) -> list[EllipticCurvePrivateKey]:
+    """Return our signing keys; the first one signs. Raises SettingsError when there is none, or one is no P-256 key."""
+    auth = settings.auth
+    path = auth.signing_key_file or settings.state_dir / DEVELOPMENT_KEY
+    if auth.signing_key is not None:
+        return _keys_of(auth.signing_key.get_secret_value(), "RECEIPTS_AUTH__SIGNING_KEY")
+    if auth.signing_key_file is None and settings.environment != EMBEDDED:
+        raise SettingsError("Neither RECEIPTS_AUTH__SIGNING_KEY nor RECEIPTS_AUTH__SIGNING_KEY_FILE is set.")
+    try:
+        return _keys_of(path.read_text(), str(path))
+    except (OSError, UnicodeDecodeError):
+        raise SettingsError(f"{path} holds no readable signing key; `receipts up` makes one.") from None
 
 
 def load_private_key(path: Path) -> EllipticCurvePrivateKey:
-    """Read the development provider's signing key. Raises SettingsError when it is absent or no P-256 key."""
-    try:
-        key = load_pem_private_key(path.read_bytes(), None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
-        raise SettingsError(f"{path} holds no readable signing key; `receipts up` makes one.") from None
-    if not (isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1)):
-        raise SettingsError(f"{path} must hold an EC P-256 private key.")
-    return key
+    """Read the first signing key of a file."""
+    return _keys_of(path.read_text(), str(path))[0]
+
+
+def _keys_of(pem: str, place: str) -> list[EllipticCurvePrivateKey]:
+    keys: list[EllipticCurvePrivateKey] = []
+    for block in _PEM.findall(pem):
+        try:
+            key = load_pem_private_key(block.encode(), None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise SettingsError(f"{place} holds a private key that cannot be read.") from None
+        if not (isinstance(key, EllipticCurvePrivateKey) and isinstance(key.curve, SECP256R1)):
+            raise SettingsError(f"{place} must hold EC P-256 private keys only.")
+        keys.append(key)
+    if not keys:
+        raise SettingsError(f"{place} holds no readable signing key; expected EC P-256 private keys as PEM.")
+    return keys
 
 
 def public_jwk(key: EllipticCurvePublicKey) -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.errors import Diagnostic
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGresult
 
@@ -35,6 +36,8 @@ class Line:
         self._pgconn = connection.pgconn
         self._loop = asyncio.get_running_loop()
         self._socket = self._pgconn.socket
+        self._warning = ""
+        connection.add_notice_handler(self._notice)
         self._is_closed = False
         self._done: Done | None = None
         self._result: PGresult | None = None
@@ -50,7 +53,7 @@ class Line:
         """Ask with these parameters and call `done` once, later, with the rows in binary form or with what failed.
 
         `binary` holds 1 for a parameter in binary form and 0 for text. After a failure of the connection, or when no
-        answer came in time, the line is closed: nobody knows what became of the question.
+        answer came in time, the line is closed: nobody knows what became of the question. A warning is a failure too.
         """
         self._begin(done, within_s)
         try:
@@ -77,7 +80,7 @@ class Line:
 
     def _begin(self, done: Done, within_s: float) -> None:
         assert self._done is None, "one question at a time"
-        self._done, self._result = done, None
+        self._done, self._result, self._warning = done, None, ""
         late = TimeoutError(f"the database did not answer within {within_s:g} s")
         self._overdue = self._loop.call_later(within_s, self._fail, late)
 
@@ -116,9 +119,16 @@ class Line:
         result = self._result
         if result is None:
             return psycopg.OperationalError("the database answered nothing")
+        if self._warning:
+            return psycopg.OperationalError(f"the commit may stand on one server only: {self._warning}")
         if result.status in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
             return result
         return psycopg.errors.error_from_result(result)
+
+    def _notice(self, notice: Diagnostic) -> None:
+        """Take a warning for a failure: a wait for a standby that was cut short reports success, with a warning."""
+        if notice.severity_nonlocalized == "WARNING":
+            self._warning = notice.message_primary or "warning"
 
     def _finish(self, outcome: PGresult | Exception) -> None:
         done, self._done, self._result = self._done, None, None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +21,7 @@ from serve_apps.keys import KeyRing, key_source
 from serve_apps.limit_store import LimitStore
 from serve_apps.limits import Limits
 from serve_apps.reads import Reads
+from serve_apps.revocations import Revocations
 from serve_apps.tokens import TokenVerifier
 
 _PING_S = 5.0
@@ -55,7 +56,7 @@ def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -
         settings=settings,
         pool=pool,
         reads=Reads(settings, role, pool),
-        tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings))),
+        tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings)), Revocations(settings.auth)),
         audit=AuditWriter(connect),
         limits=Limits(settings.limits, LimitStore(connect, secret.encode())),
     )
@@ -63,20 +64,34 @@ def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -
 
 @asynccontextmanager
 async def opened(context: ServingContext) -> AsyncGenerator[None, None]:
-    """Open pools and keys in the running event loop and close them at the end.
+    """Open pools, keys and the list of ended sessions in the running event loop and close them at the end.
 
     A database that is down does not stop a replica from starting: its requests get 503 until it is back.
     """
-    await context.tokens.keys.refresh()
-    keepers = [asyncio.create_task(context.tokens.keys.keep_fresh()), asyncio.create_task(context.limits.leases.keep())]
+    keys, revocations = context.tokens.keys, context.tokens.revocations
+    await keys.refresh()
+    async with (
+        context.pool,
+        context.reads,
+        aclosing(context.audit),
+        aclosing(context.limits),
+        kept(keys.keep_fresh(), revocations.keep_fresh(context.pool), context.limits.leases.keep()),
+    ):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(revocations.looked.wait(), _PING_S)
+        yield
+
+
+@asynccontextmanager
+async def kept(*endless: Coroutine[None, None, None]) -> AsyncGenerator[None, None]:
+    """Run what keeps something fresh for ever while the block lasts."""
+    keepers = [asyncio.create_task(one) for one in endless]
     try:
-        async with context.pool, context.reads, aclosing(context.audit), aclosing(context.limits):
-            yield
+        yield
     finally:
         for keeper in keepers:
             keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
+        await asyncio.wait(keepers)
 
 
 def _serving(request: Request) -> ServingContext:

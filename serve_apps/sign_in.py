@@ -1,30 +1,60 @@
-"""What the development provider's routes share: who signs, and who a principal is."""
+"""What the routes of our own OpenID provider share."""
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Annotated
-from urllib.parse import urlsplit
-from uuid import uuid4
 
 from fastapi import Depends
-from psycopg_pool import AsyncConnectionPool
 from starlette.requests import Request
 
-from receipts.access import Principal, Role
+from configs.settings import Settings
 from receipts.sql import SqlBlocks, load_sql
 from serve_apps.issuing import Issuer
+from serve_apps.limits import Limits
+from serve_apps.loopback import is_loopback
+from serve_apps.sessions import Sessions, digest_of
+from serve_apps.upstream import Upstream
 
 SQL: SqlBlocks = load_sql("serve_apps", "sign_in")
+CLI = "receipts-cli"  # the command line, which listens on a loopback port of its own (RFC 8252)
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """The signer, and the secret with which services and commands ask for tokens."""
+    """Who signs, for whom, and where people prove who they are."""
 
+    settings: Settings
     issuer: Issuer
-    client_secret: str
+    sessions: Sessions
+    limits: Limits
+    upstream: Upstream | None
+    published: list[dict[str, str]]  # the key set
+    development_secret: str | None  # with which anything may ask for tokens of anyone; None in production
+
+    def may_return_to(self, client_id: str, redirect_uri: str) -> bool:
+        """Say whether a client's codes may be sent to an address: its own, exactly."""
+        portal = self.settings.portal
+        if client_id == portal.client_id and redirect_uri == f"{portal.public_url.rstrip('/')}/callback":
+            return True
+        if not (client_id == CLI or self.settings.auth.development_provider):
+            return False
+        return redirect_uri.startswith("http://") and is_loopback(redirect_uri)
+
+    def proves_itself(self, client_id: str, client_secret: str) -> bool:
+        """Say whether a client of people's is who it says; a client without a secret in the settings has none."""
+        secret = self.settings.portal.client_secret if client_id == self.settings.portal.client_id else None
+        return secret is None or hmac.compare_digest(client_secret.encode(), secret.get_secret_value().encode())
+
+    async def service_proves_itself(self, client_id: str, client_secret: str) -> bool:
+        """Say whether a service's secret is right."""
+        development = self.development_secret
+        if development is not None and hmac.compare_digest(client_secret.encode(), development.encode()):
+            return True
+        row = {"client_id": client_id, "secret_digest": digest_of(client_secret)}
+        async with self.sessions.pool.connection() as connection:
+            return await (await connection.execute(SQL["find_client"], row)).fetchone() is not None
 
 
 def _provider(request: Request) -> Provider:
@@ -32,30 +62,3 @@ def _provider(request: Request) -> Provider:
 
 
 SignIn = Annotated[Provider, Depends(_provider)]
-
-
-async def open_session(pool: AsyncConnectionPool, principal_id: str) -> tuple[Principal, str] | None:
-    """Return the principal with a new session id, and the display name; None when there is no such active one."""
-    async with pool.connection() as connection:
-        cursor = await connection.execute(SQL["open_scope"], {"principal_id": principal_id})
-        row = await cursor.fetchone()
-    if row is None:
-        return None
-    scope_id, role, display_name = row
-    return Principal(principal_id, Role(role), str(scope_id), uuid4().hex), display_name
-
-
-def is_loopback(url: str) -> bool:
-    """Say whether a URL leads to this machine."""
-    try:
-        return is_loopback_host(urlsplit(url).hostname or "")
-    except ValueError:
-        return False
-
-
-def is_loopback_host(host: str) -> bool:
-    """Say whether a host name or address is this machine's own."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -8,6 +8,7 @@ import pytest
 
 pytest_plugins = [
     "tests.fixtures.database",
+    "tests.fixtures.identity_provider",
     "tests.fixtures.object_store",
     "tests.fixtures.ray",
     "tests.fixtures.ray_cluster",

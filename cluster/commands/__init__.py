@@ -12,9 +12,8 @@ from receipts.errors import ReceiptsError
 
 # Order is the order of `receipts --help`. Heavy libraries are imported inside the commands, never by these modules.
 _FAMILIES = (
-    "platform", "demo", "ingest", "tills", "certificates", "stream", "quarantine", "sources", "imports", "pipeline",
-    "lake", "replicas",
-    "lineage", "audit", "serving", "portal", "load", "bench", "evaluation",
+    "platform", "demo", "principals", "ingest", "tills", "certificates", "stream", "quarantine", "sources", "imports",
+    "pipeline", "lake", "replicas", "lineage", "audit", "serving", "portal", "load", "bench", "evaluation",
 )  # fmt: skip
 
 app = typer.Typer(

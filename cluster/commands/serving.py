@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-_As = Annotated[str, typer.Option("--as", metavar="PRINCIPAL", help="Whom to sign in as (development provider).")]
+_As = Annotated[
+    str, typer.Option("--as", metavar="PRINCIPAL", help="Whom to act as, where the development provider is on.")
+]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _EVERYWHERE = "rep.all"
 
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    for command in (deploy, token, lookup, context, search):
-        app.command()(command)
+    for command in (deploy, sign_in, sign_out, token, lookup, context, search):
+        app.command(command.__name__.replace("_", "-"))(command)
 
 
 def deploy() -> None:
@@ -48,6 +50,26 @@ def deploy() -> None:
 
     deploy_applications(settings, address, config_file=config_file(), on_progress=report)
     console.print(f"  the API answers at http://{settings.serve.host}:{settings.serve.port}", highlight=False)
+
+
+def sign_in() -> None:
+    """Sign in with a browser, which comes back to this machine; not needed with the development provider."""
+    from cluster import cli_session
+
+    console = Console(stderr=True)
+
+    def show(url: str) -> None:
+        console.print(f"Open this address, here, and sign in:\n{url}", highlight=False, soft_wrap=True)
+
+    cli_session.sign_in(load_settings(), show)
+    console.print("signed in")
+
+
+def sign_out() -> None:
+    """End the session that `receipts sign-in` began."""
+    from cluster import cli_session
+
+    cli_session.sign_out(load_settings())
 
 
 def token(principal: _As = _EVERYWHERE) -> None:

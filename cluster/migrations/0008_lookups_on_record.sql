@@ -21,6 +21,8 @@ BEGIN
         IF NOT FOUND THEN
             RETURN NULL;
         END IF;
+        -- The attempt before may still wait for a standby; this transaction's own record makes its commit wait too.
+        PERFORM pg_logical_emit_message(true, 'audit', '');
     END IF;
     RETURN made;
 END

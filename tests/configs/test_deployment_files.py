@@ -11,7 +11,7 @@ from ray.serve.schema import ServeDeploySchema
 import cluster.deploy
 from cluster.ray_node import node_environment
 from configs.settings import Settings, load_settings
-from serve_apps.capabilities import CAPABILITIES
+from serve_apps.capabilities import CAPABILITIES, SIGN_IN
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MANIFESTS = list(yaml.safe_load_all((CONFIGS / "kubernetes" / "receipts.yaml").read_text()))
@@ -38,7 +38,7 @@ def test_ray_accepts_the_serve_configuration_and_knows_its_keys():
 
 def test_kubernetes_serves_every_capability_where_the_command_would():
     served = {(app["name"], app["route_prefix"]) for app in SERVE["applications"]}
-    assert served == {(one.name, one.prefix) for one in CAPABILITIES}
+    assert served == {(one.name, one.prefix) for one in (SIGN_IN, *CAPABILITIES)}
     for app in SERVE["applications"]:
         module, name = app["import_path"].split(":")
         assert (module, name) == (cluster.deploy.__name__, cluster.deploy.build.__name__)

@@ -29,7 +29,10 @@ PUBLIC = {
     "GET /auth/jwks",
     "GET /auth/authorize",
     "POST /auth/authorize",
+    "GET /auth/callback",
     "POST /auth/token",
+    "POST /auth/revoke",
+    "GET /auth/logout",
 }
 # Which role may call which of the routes above.
 MATRIX = {

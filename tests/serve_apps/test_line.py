@@ -96,3 +96,15 @@ async def test_a_question_without_an_answer_in_time_fails_and_closes_the_line(co
     line = await open_line(connect, "SELECT pg_sleep(%s::float)", PATIENCE_S)
     assert isinstance(await asked(line, b"60", within_s=0.1), TimeoutError)
     assert not line.is_open
+
+
+async def test_a_warning_is_taken_for_a_failure(connect, owner):
+    """As when a commit's wait for a standby is cut short: the server reports success, and a warning."""
+    body = "BEGIN RAISE WARNING 'cut'; RETURN ''; END"
+    owner.execute(f"CREATE FUNCTION warned() RETURNS text LANGUAGE plpgsql AS $${body}$$")
+    line = await open_line(connect, "SELECT CASE WHEN %s::boolean THEN warned() END", PATIENCE_S)
+    assert (await asked(line, b"false")).ntuples == 1
+    outcome = await asked(line, b"true")
+    assert isinstance(outcome, psycopg.OperationalError)
+    assert "cut" in str(outcome)
+    await line.aclose()

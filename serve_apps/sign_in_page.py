@@ -1,4 +1,4 @@
-"""The page of the development provider on which one chooses whom to sign in as."""
+"""The pages of our own provider: whom to sign in as during development, and why somebody is not signed in."""
 
 from __future__ import annotations
 
@@ -43,21 +43,28 @@ def choice_page(choices: Iterable[Choice], carried: Mapping[str, str]) -> HTMLRe
         f"<small>{escape(one.principal_id)} · {escape(one.role)}</small></button>"
         for one in choices
     )
+    told = "Anyone at this machine may sign in as anyone. It answers on loopback only."
+    # Browsers apply form-action to the redirect after a form, too.
+    target = urlsplit(carried["redirect_uri"])
+    form = f'<form method="post" action="authorize">{hidden}{buttons}</form>'
+    return _page("Development sign-in", told, form, f"'self' {target.scheme}://{target.netloc}")
+
+
+def notice_page(title: str, told: str, status: int = 200) -> HTMLResponse:
+    """Return a page that says one thing."""
+    return _page(title, told, "", "'none'", status)
+
+
+def _page(title: str, told: str, content: str, form_action: str, status: int = 200) -> HTMLResponse:
     nonce = secrets.token_urlsafe(16)
     page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Development sign-in</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<style nonce="{nonce}">{_STYLE}</style></head><body><main><h1>Development sign-in</h1>'
-        "<p>Anyone at this machine may sign in as anyone. It answers on loopback only.</p>"
-        f'<form method="post" action="authorize">{hidden}{buttons}</form></main></body></html>'
+        f'<style nonce="{nonce}">{_STYLE}</style></head><body><main><h1>{escape(title)}</h1>'
+        f"<p>{escape(told)}</p>{content}</main></body></html>"
     )
-    return HTMLResponse(page, headers={"Content-Security-Policy": _policy(nonce, carried["redirect_uri"])})
-
-
-def _policy(nonce: str, redirect_uri: str) -> str:
-    """Allow the page its style and its form; browsers apply form-action to the redirect after it, too."""
-    target = urlsplit(redirect_uri)
-    return (
-        f"default-src 'none'; style-src 'nonce-{nonce}'; form-action 'self' {target.scheme}://{target.netloc}; "
+    policy = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; form-action {form_action}; "
         "frame-ancestors 'none'; base-uri 'none'"
     )
+    return HTMLResponse(page, status, {"Content-Security-Policy": policy})

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from configs.settings import SettingsError
-from serve_apps import development_provider, lookup
-from serve_apps.development_page import Choice, choice_page
+from serve_apps import lookup, provider
+from serve_apps.sign_in_page import Choice, choice_page
 from tests.fixtures.serving import running
 
 VERIFIER = "a-verifier-of-forty-three-or-more-characters-0123456789"
@@ -32,7 +32,7 @@ ASKED = {
 
 @pytest.fixture
 async def api(settings, sign_ins):
-    async with running(development_provider.build_app(settings), "/auth") as client:
+    async with running(provider.build_app(settings), "/auth") as client:
         yield client
 
 
@@ -136,7 +136,7 @@ async def test_nobody_unknown_or_inactive_signs_in(api, owner: psycopg.Connectio
 
 
 async def test_a_service_gets_a_token_by_the_development_secret_only(api, settings, owner: psycopg.Connection):
-    secret = development_provider.build_app(settings).state.provider.client_secret
+    secret = provider.build_app(settings).state.provider.development_secret
     form = {"grant_type": "client_credentials", "client_id": "rep.east", "client_secret": secret}
     tokens = (await api.post("/auth/token", data=form)).json()
     assert set(tokens) == {"access_token", "token_type", "expires_in"}
@@ -164,7 +164,6 @@ async def test_another_host_name_is_refused(api):
 @pytest.mark.parametrize(
     ("section", "change", "named"),
     [
-        ("auth", {"development_provider": False}, "RECEIPTS_AUTH__DEVELOPMENT_PROVIDER"),
         ("serve", {"host": "0.0.0.0"}, "RECEIPTS_SERVE__HOST"),
         ("auth", {"issuer": "https://sign-in.example.com"}, "RECEIPTS_AUTH__ISSUER"),
     ],
@@ -172,7 +171,12 @@ async def test_another_host_name_is_refused(api):
 def test_it_refuses_to_start_where_it_could_be_reached(settings, section, change, named):
     wrong = settings.model_copy(update={section: getattr(settings, section).model_copy(update=change)})
     with pytest.raises(SettingsError, match=named):
-        development_provider.build_app(wrong)
+        provider.build_app(wrong)
+
+
+def test_without_a_key_it_does_not_start(settings, tmp_path):
+    with pytest.raises(SettingsError, match="holds no readable signing key"):
+        provider.build_app(settings.model_copy(update={"state_dir": tmp_path}))
 
 
 def test_the_page_escapes_what_it_shows():
