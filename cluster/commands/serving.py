@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
@@ -29,7 +30,7 @@ _EVERYWHERE = "rep.all"
 
 def register(app: typer.Typer) -> None:
     """Add this family's commands."""
-    for command in (deploy, sign_in, sign_out, token, lookup, context, search):
+    for command in (deploy, openapi, sign_in, sign_out, token, lookup, context, search):
         app.command(command.__name__.replace("_", "-"))(command)
 
 
@@ -70,6 +71,19 @@ def sign_out() -> None:
     from cluster import cli_session
 
     cli_session.sign_out(load_settings())
+
+
+def openapi(
+    output: Annotated[Path | None, typer.Option(help="File to write; standard output without it.")] = None,
+) -> None:
+    """Print the OpenAPI document of the whole API; needs no running platform."""
+    from serve_apps.openapi import whole_document
+
+    document = orjson.dumps(whole_document(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    if output is None:
+        sys.stdout.write(document.decode())
+    else:
+        output.write_bytes(document)
 
 
 def token(principal: _As = _EVERYWHERE) -> None:

@@ -1,0 +1,160 @@
+"""The database refuses a second time: whatever the serving role reads without any WHERE lies in the scope's regions."""
+
+from __future__ import annotations
+
+import uuid
+
+import psycopg
+import pytest
+
+from receipts.database import DatabaseRole, connect
+from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
+
+EAST, WEST = 1, 2
+# What the serving role may read, and the regions a row belongs to, as SQL over its columns with a superuser's eyes.
+REGIONAL = {
+    "retail.receipts": "ARRAY[region_id]",
+    "retail.customers": "region_ids",
+    "retail.customer_profiles": "region_ids",
+    "retail.spending_insights": (
+        "(SELECT p.region_ids FROM retail.customer_profiles p WHERE p.customer_id = t.customer_id)"
+    ),
+}
+# Belongs to no region: what is sold where, and what only operators are let to by the guard of their routes.
+EVERYWHERE = {
+    "access.regions", "ingest.desk_orders", "ingest.quarantine", "retail.product_embeddings", "retail.products",
+    "retail.stores", "sync.watermarks",
+}  # fmt: skip
+# Functions of ours that the serving role may call, each with arguments as wide as they go.
+READING = {
+    "retail.find_receipts": "SELECT receipt_id FROM retail.find_receipts(%(scope)s, %(receipts)s)",
+    "retail.find_context": (
+        "SELECT f.customer_id FROM unnest(%(customers)s::text[]) c, retail.find_context(%(scope)s, c) f"
+    ),
+    "retail.list_receipts": (
+        "SELECT f.receipt_id FROM unnest(%(customers)s::text[]) c, "
+        "retail.list_receipts(%(scope)s, c, 'infinity', '', 1000) f WHERE f.receipt_id IS NOT NULL"
+    ),
+    "retail.find_receipts_on_record": (
+        "SELECT f.receipt_id FROM audit.open_chain() o, retail.find_receipts_on_record(%(scope)s, "
+        "array_to_string(%(receipts)s::text[], ','), '{\"a\":1' || E'\\n' || '{\"a\":1', o.chain, 1, o.head) f "
+        "WHERE f.receipt_id IS NOT NULL"
+    ),
+    "search.search_customers": ("SELECT customer_id FROM search.search_customers(ARRAY['kowalski'], 1000)"),
+    "search.search_receipts": (
+        "SELECT document::jsonb ->> 'receipt_id' FROM search.search_receipts(NULL, NULL, NULL, '2000-01-01', "
+        "'2099-12-31', 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, 0, 1000)"
+    ),
+}
+# Functions that read no retail data; some only compute and are open to every role.
+OTHERS = {
+    "access.my_regions", "audit.chain_day", "audit.extend", "audit.open_chain", "audit.today", "retail.name_keys",
+}  # fmt: skip
+
+
+@pytest.fixture
+def filled(settings, owner):
+    """Two regions, in each a store, a customer with a profile and insights, and a receipt."""
+    ids: dict[int, tuple[str, str]] = {}
+    for region, store_id in ((EAST, 367), (WEST, 400)):
+        customer = f"C000000{region}"
+        receipt = make_receipt(store_id=store_id, customer_id=customer)
+        store_rows(
+            settings,
+            stores=[make_store(store_id=store_id, region_id=region)],
+            customers=[make_customer(customer_id=customer, home_store_id=store_id)],
+            receipts=[receipt],
+        )
+        owner.execute("INSERT INTO retail.customer_profiles VALUES (%s, %s, 1, 1, now(), '{}')", (customer, [region]))
+        fill_row(owner, "retail.spending_insights", customer_id=customer)
+        ids[region] = (receipt.receipt_id, customer)
+    return ids
+
+
+def fill_row(owner, table: str, **given: str) -> None:
+    """Insert a row with these columns, and any value in the others that need one."""
+    schema, name = table.split(".")
+    columns = owner.execute(
+        "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s "
+        "AND is_nullable = 'NO' AND column_default IS NULL",
+        (schema, name),
+    ).fetchall()
+    values = {column: given.get(column, "2026-11-01" if kind == "date" else "1") for column, kind in columns}
+    names, marks = ", ".join(values), ", ".join(["%s"] * len(values))
+    owner.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(values.values()))
+
+
+def scope_of(sign_ins, name: str) -> str:
+    return sign_ins.principal(name).scope_id
+
+
+SCOPES = {"rep.east": {EAST}, "rep.west": {WEST}, "rep.all": {EAST, WEST}, "supervisor.east": {EAST}}
+
+
+def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
+    tables = owner.execute(
+        "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm') "
+        "AND c.relnamespace::regnamespace::text IN ('access', 'audit', 'auth', 'ingest', 'retail', 'search', 'sync') "
+        "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')"
+    ).fetchall()
+    assert {row[0] for row in tables} == REGIONAL.keys() | EVERYWHERE
+    functions = owner.execute(
+        "SELECT p.oid::regproc::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
+        "WHERE n.nspname IN ('access', 'audit', 'auth', 'ingest', 'retail', 'search', 'sync') "
+        "AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
+        "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype"
+    ).fetchall()
+    assert {row[0] for row in functions} == READING.keys() | OTHERS
+
+
+@pytest.mark.parametrize("table", REGIONAL)
+def test_a_forgotten_where_shows_the_scopes_regions_only(settings, owner, sign_ins, filled, table):
+    keys = owner.execute(f"SELECT t.customer_id, {REGIONAL[table]} FROM {table} t").fetchall()
+    assert {tuple(regions) for _, regions in keys} == {(EAST,), (WEST,)}, "the test has rows of both"
+    regions_of = {key: set(regions) for key, regions in keys}
+    with connect(settings, DatabaseRole.API) as api:
+        for name, regions in SCOPES.items():
+            with api.transaction():
+                api.execute("SELECT set_config('app.scope', %s, true)", (scope_of(sign_ins, name),))
+                seen = {row[0] for row in api.execute(f"SELECT customer_id FROM {table}").fetchall()}
+            assert seen == {key for key, of in regions_of.items() if of & regions}, name
+
+
+@pytest.mark.parametrize("function", READING)
+def test_a_function_asked_for_everything_shows_the_scopes_regions_only(settings, sign_ins, filled, function):
+    everything = {"receipts": [r for r, _ in filled.values()], "customers": [c for _, c in filled.values()]}
+    region_of = {key: region for region, keys in filled.items() for key in keys}
+    with connect(settings, DatabaseRole.API) as api:
+        for name, regions in SCOPES.items():
+            scope = scope_of(sign_ins, name)
+            with api.transaction():
+                api.execute("SELECT set_config('app.scope', %s, true)", (scope,))
+                rows = api.execute(READING[function], everything | {"scope": scope}).fetchall()
+            assert sorted(region_of[row[0]] for row in rows) == sorted(regions), name
+
+
+@pytest.mark.parametrize("table", REGIONAL)
+@pytest.mark.parametrize("handle", [None, "", str(uuid.UUID(int=0)), str(uuid.UUID(int=1))])
+def test_without_a_scope_or_with_an_invented_one_there_is_nothing(settings, filled, table, handle):
+    with connect(settings, DatabaseRole.API) as api, api.transaction():
+        if handle is not None:
+            api.execute("SELECT set_config('app.scope', %s, true)", (handle,))
+        assert api.execute(f"SELECT * FROM {table}").fetchall() == []
+
+
+@pytest.mark.parametrize("column", ["region_ids", "all_regions", "scope_id"])
+def test_the_serving_role_cannot_read_or_make_scopes(settings, sign_ins, column):
+    with connect(settings, DatabaseRole.API) as api:
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            api.execute(f"SELECT {column} FROM access.scopes")
+        api.rollback()
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            api.execute("UPDATE access.scopes SET all_regions = true")
+
+
+def test_a_scope_does_not_outlive_its_transaction(settings, sign_ins, filled):
+    with connect(settings, DatabaseRole.API) as api:
+        everything = {"receipts": [r for r, _ in filled.values()], "scope": scope_of(sign_ins, "rep.all")}
+        assert len(api.execute(READING["retail.find_receipts"], everything).fetchall()) == 2
+        api.commit()
+        assert api.execute("SELECT * FROM retail.receipts").fetchall() == []
