@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,10 @@ from serve_apps.capabilities import SIGN_IN, Capability, capabilities_of
 
 _DEADLINE_S = 240.0  # six replicas that import torch and open pools, one after another on a busy small machine
 _POLL_S = 0.5
-_REPLICA_CODE = ("cluster/deploy.py", "cluster/entrance.py", "cluster/replica.py", "configs", "receipts", "serve_apps")
+_REPLICA_CODE = (
+    "cluster/autoscaling.py", "cluster/deploy.py", "cluster/entrance.py", "cluster/replica.py",
+    "configs", "receipts", "serve_apps",
+)  # fmt: skip
 _FAILED = {ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY}
 
 Progress = Callable[[Mapping[str, str]], None]
@@ -113,14 +117,17 @@ def _flatten(section: BaseModel, prefix: str, variables: dict[str, str]) -> None
 def _application(capability: Capability, settings: Settings, variables: Mapping[str, str]) -> serve.Application:
     # Few sign in at a time: more replicas than it takes to lose one would only wait.
     fewest = settings.serve.min_replicas
-    most = fewest if capability == SIGN_IN else max(fewest, settings.serve.max_replicas)
+    most = fewest if capability == SIGN_IN else max(fewest, _most_replicas(settings))
     deployed = serve.deployment(
         name=capability.name,
         ray_actor_options={"num_cpus": settings.serve.replica_cpus, "runtime_env": {"env_vars": dict(variables)}},
         autoscaling_config={
             "min_replicas": fewest,
             "max_replicas": most,
+            "policy": {"policy_function": "cluster.autoscaling:replicas_wanted"},
             "target_ongoing_requests": 16,
+            "metrics_interval_s": 1,
+            "look_back_period_s": 5,
             "upscale_delay_s": 5,
             "downscale_delay_s": 300,
         },
@@ -132,6 +139,13 @@ def _application(capability: Capability, settings: Settings, variables: Mapping[
         logging_config={"enable_access_log": False, "log_level": "WARNING"},  # every answer is in the audit trail
     )
     return deployed(Replica).bind(capability.module, capability.prefix)
+
+
+def _most_replicas(settings: Settings) -> int:
+    """Return the setting; where nothing is reserved for a replica, so where all share one machine, half its cores."""
+    if settings.serve.replica_cpus > 0:
+        return settings.serve.max_replicas
+    return min(settings.serve.max_replicas, max(1, len(os.sched_getaffinity(0)) // 2))
 
 
 def _unchanged(settings: Settings, fingerprint: str) -> set[str]:

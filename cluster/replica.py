@@ -9,6 +9,7 @@ from ray import serve
 from starlette.types import ASGIApp
 
 from cluster import entrance
+from cluster.autoscaling import Load
 from configs.settings import load_settings
 from serve_apps.short_way import Passage
 
@@ -19,6 +20,7 @@ class Replica:
 
     def __init__(self, module: str, prefix: str) -> None:
         self._application: FastAPI = importlib.import_module(module).build_app(load_settings())
+        self._load = Load()
         entrance.receive_for(self._application, prefix)
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
@@ -28,3 +30,7 @@ class Replica:
     async def check_health(self) -> None:
         """Raise when the replica cannot do its work; Serve then replaces it."""
         await self._application.state.context.check_health()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """Return how busy the replica is, by which Serve adds and removes replicas."""
+        return await self._load.stats()

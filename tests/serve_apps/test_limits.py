@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends
 from configs.limits import CustomerCap, LimitSettings, Rate
 from configs.settings import Settings
 from receipts.access import Permission
-from serve_apps import context, development_provider, fuzzy, history, lookup
+from serve_apps import context, fuzzy, history, lookup, provider
 from serve_apps.api import build_api
 from serve_apps.exchange import Caller
 from serve_apps.guard import guard
@@ -311,14 +311,14 @@ async def test_where_addresses_cannot_be_told_apart_a_wrong_token_holds_up_itsel
 
 
 async def sign_in(client: httpx.AsyncClient, settings: Settings, name: str, secret: str = "", **headers: str) -> int:
-    right = development_provider._client_secret(settings)
+    right = provider._client_secret(settings)
     form = {"grant_type": "client_credentials", "client_id": name, "client_secret": secret or right}
     return (await client.post("/auth/token", data=form, headers=headers)).status_code
 
 
 async def test_failed_sign_ins_for_a_name_are_limited_and_good_ones_are_not(settings, sign_ins):
     small = limited(settings, sign_in=Rate(count=3, seconds=60, burst=3))
-    async with running(development_provider.build_app(small), "/auth") as client:
+    async with running(provider.build_app(small), "/auth") as client:
         assert [await sign_in(client, settings, "rep.west") for _ in range(6)] == [200] * 6
         told = await asyncio.gather(*(sign_in(client, settings, "rep.east", "wrong") for _ in range(8)))
         assert sorted(told) == [401] * 3 + [429] * 5
@@ -329,7 +329,7 @@ async def test_failed_sign_ins_for_a_name_are_limited_and_good_ones_are_not(sett
 async def test_failed_sign_ins_of_an_address_are_limited_whatever_name_they_give(settings, sign_ins):
     small = limited(settings, sign_in=Rate(count=3, seconds=60, burst=3), trusted_hops=1)
     here, there = {"X-Forwarded-For": "203.0.113.9"}, {"X-Forwarded-For": "203.0.113.10"}
-    async with running(development_provider.build_app(small), "/auth") as client:
+    async with running(provider.build_app(small), "/auth") as client:
         told = [await sign_in(client, settings, f"rep.{number}", "wrong", **here) for number in range(5)]
         assert told == [401] * 3 + [429] * 2
         assert await sign_in(client, settings, "rep.east", **there) == 200
@@ -337,5 +337,5 @@ async def test_failed_sign_ins_of_an_address_are_limited_whatever_name_they_give
 
 async def test_without_the_store_nobody_signs_in_with_a_secret(settings, sign_ins, owner):
     owner.execute("REVOKE EXECUTE ON FUNCTION limits.lease FROM receipts_auth")
-    async with running(development_provider.build_app(settings), "/auth") as client:
+    async with running(provider.build_app(settings), "/auth") as client:
         assert await sign_in(client, settings, "rep.east") == 503
