@@ -184,6 +184,41 @@ $$;
 
 ALTER FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) OWNER TO receipts_owner;
 
+CREATE FUNCTION audit.is_readable(p_payload text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+BEGIN
+    RETURN NOT EXISTS (
+        SELECT FROM jsonb_array_elements(p_payload::jsonb) AS told (e)
+        WHERE (
+            jsonb_typeof(e) = 'object'
+            AND e ->> 'occurred_at' ~ '^2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$'
+            AND (e ->> 'occurred_at')::timestamptz IS NOT NULL
+            AND jsonb_typeof(e -> 'status') = 'number' AND (e ->> 'status')::smallint IS NOT NULL
+            AND NOT EXISTS (
+                SELECT FROM unnest(ARRAY['principal_id', 'role', 'session_id', 'route', 'outcome', 'purpose',
+                    'client_address', 'request_id']) AS name
+                WHERE jsonb_typeof(e -> name) IS DISTINCT FROM 'string'
+            )
+            AND octet_length(e ->> 'principal_id') <= 1000  -- a third of a page is what an index takes
+            AND NOT EXISTS (
+                SELECT FROM jsonb_array_elements(e -> 'receipt_ids') AS each WHERE jsonb_typeof(each) <> 'string'
+            )
+            AND NOT EXISTS (
+                SELECT FROM jsonb_array_elements(e -> 'customer_ids') AS each
+                WHERE jsonb_typeof(each) <> 'string' OR octet_length(each #>> '{}') > 1000
+            )
+        ) IS NOT TRUE
+    );
+EXCEPTION
+    WHEN data_exception OR program_limit_exceeded THEN  -- no JSON, no array, no such day, nested too deep
+        RETURN false;
+END
+$_$;
+
+ALTER FUNCTION audit.is_readable(p_payload text) OWNER TO receipts_owner;
+
 CREATE FUNCTION audit.list_months() RETURNS TABLE(month date, has_spool boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -248,6 +283,7 @@ DECLARE
     one record;
     batch record;
     added integer;
+    readable boolean;
     moved integer := 0;
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('audit.project', 0));
@@ -256,7 +292,8 @@ BEGIN
             SELECT s.seq, s.previous, s.digest, s.payload FROM audit.spool s
             WHERE s.chain = one.chain AND s.seq > one.projected ORDER BY s.seq LIMIT p_most - moved
         LOOP
-            IF batch.seq <> one.projected + 1 OR batch.previous <> one.head
+            readable := audit.is_readable(batch.payload);
+            IF NOT readable OR batch.seq <> one.projected + 1 OR batch.previous <> one.head
                 OR batch.digest <> sha256(batch.previous || convert_to(batch.payload, 'UTF8'))
             THEN
                 INSERT INTO audit.faults (chain, seq) VALUES (one.chain, batch.seq) ON CONFLICT DO NOTHING;
@@ -272,7 +309,8 @@ BEGIN
                 ARRAY(SELECT jsonb_array_elements_text(e -> 'receipt_ids')),
                 ARRAY(SELECT jsonb_array_elements_text(e -> 'customer_ids')),
                 e ->> 'purpose', coalesce((e -> 'constraints')::text, ''), e ->> 'client_address', e ->> 'request_id'
-            FROM jsonb_array_elements(batch.payload::jsonb) WITH ORDINALITY AS told (e, place);
+            FROM jsonb_array_elements(CASE WHEN readable THEN batch.payload ELSE '[]' END::jsonb)
+                WITH ORDINALITY AS told (e, place);
             GET DIAGNOSTICS added = ROW_COUNT;
             INSERT INTO audit.projections (chain, seq, events) VALUES (one.chain, batch.seq, added);
             one.projected := batch.seq;
@@ -1850,6 +1888,8 @@ GRANT ALL ON FUNCTION audit.drop_expired(p_month date, p_years integer) TO recei
 REVOKE ALL ON FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) TO receipts_api;
 GRANT ALL ON FUNCTION audit.extend(p_chain bigint, p_seq bigint, p_previous bytea, p_payload text) TO receipts_auth;
+
+REVOKE ALL ON FUNCTION audit.is_readable(p_payload text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION audit.list_months() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.list_months() TO receipts_retention;

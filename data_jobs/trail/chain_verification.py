@@ -10,7 +10,7 @@ from typing import Any
 from data_jobs.trail.anchor_verification import AnchoredHead, heads_over_time
 from data_jobs.trail.evidence import Chain, Evidence, Group, Pair, month_of
 from data_jobs.trail.faults import Broken, Verdict
-from data_jobs.trail.telling import digest_of, events_of
+from data_jobs.trail.telling import UNREADABLE, digest_of, events_of
 
 _MARK_BYTES = 8  # of each digest of the chain that is walked: tells where it leaves what anchors say
 
@@ -145,7 +145,7 @@ def _rewritten(walker: _Walker, rules: ChainRules) -> Broken:
 def _events(group: Group) -> list[dict[str, Any]]:
     try:
         events = list(events_of(group.chain, group.seq, group.payload))
-    except (ValueError, KeyError, TypeError, ArithmeticError):
+    except UNREADABLE:
         raise _wrong(group, "holds what cannot be read as events") from None
     if group.events is not None and group.events != len(events):
         raise _wrong(group, f"holds {len(events)} events, and audit.projections says {group.events}")

@@ -13,7 +13,7 @@ import psycopg
 from data_jobs.declaration import polars_schema
 from data_jobs.tables import audit_events
 from data_jobs.trail.lake_groups import GROUPS, append, next_groups, read_position
-from data_jobs.trail.telling import day_of, events_of
+from data_jobs.trail.telling import UNREADABLE, day_of, events_of
 from receipts.lake import Lake
 from receipts.sql import load_sql
 
@@ -74,14 +74,26 @@ def _list_groups(connection: Connection, after: int, most: int) -> list[tuple[An
 
 
 def take_apart(lake: Lake, most: int = GROUPS_AT_ONCE) -> Iterator[Copied]:
-    """Add the events of copied groups to the table that is searched, yielding after every commit."""
+    """Add the events of copied groups to the table that is searched, yielding after every commit.
+
+    A group that Postgres or we cannot read is left out: `receipts audit verify` names it, and the rest is evidence too.
+    """
     after, reached = read_position(lake, EVENTS), read_position(lake, GROUPS)
     while after < reached:
-        groups, upto = next_groups(lake, after, most, ["position", "chain", "seq", "payload"])
+        groups, upto = next_groups(lake, after, most, ["position", "chain", "seq", "events", "payload"])
         events: list[dict[str, Any]] = []
-        for position, chain, seq, payload in groups.iter_rows():
+        for position, chain, seq, number, payload in groups.iter_rows():
             month = day_of(chain).replace(day=1)
-            events += [{"month": month, "position": position, **event} for event in events_of(chain, seq, payload)]
+            told = _read_events(chain, seq, payload) if number else ()
+            events += [{"month": month, "position": position, **event} for event in told]
         append(lake, EVENTS, pl.DataFrame(events, schema=polars_schema(EVENTS.schema)), after, upto)
         yield Copied(EVENTS.name, after, upto, len(events))
         after = upto
+
+
+def _read_events(chain: int, seq: int, payload: str) -> list[dict[str, Any]]:
+    try:
+        return list(events_of(chain, seq, payload))
+    except UNREADABLE:
+        _LOG.error("The group %d of the audit trail's chain %d cannot be read as events.", seq, chain)
+        return []

@@ -16,6 +16,7 @@ _FIRST_DAY = date(1970, 1, 1)
 # What an event consists of beside its id and instant, as audit.events has it; texts first.
 _TEXTS = ("principal_id", "role", "session_id", "route", "outcome", "purpose", "client_address", "request_id")
 _LISTS = ("receipt_ids", "customer_ids")
+UNREADABLE = (ValueError, KeyError, TypeError, ArithmeticError, RecursionError)  # what a payload of no events raises
 COLUMNS = ("event_id", "occurred_at", "status", "constraints", *_TEXTS, *_LISTS)
 
 
@@ -51,7 +52,7 @@ def digest_of(previous: bytes, payload: str) -> bytes:
 def events_of(chain: int, seq: int, payload: str) -> Iterator[dict[str, Any]]:
     """Yield the events of a group as rows of audit.events, as audit.project() takes them apart.
 
-    Raises ValueError, KeyError or TypeError for a payload that is no array of events.
+    Raises one of UNREADABLE for a payload that is no array of events.
     """
     constrained = '"constraints"' in payload
     told = json.loads(payload, parse_float=_number) if constrained else orjson.loads(payload)

@@ -334,3 +334,14 @@ def test_what_is_cut_off_before_it_was_copied_is_known_from_the_chain(trail: Tra
     assert broken(trail) == f"chain {chain}, group 3: is missing; audit.chains ends with group 3"
     copy(trail.settings)
     assert broken(trail) == f"chain {chain}, group 3: is missing; audit.chains ends with group 3"
+
+
+def test_a_group_that_cannot_be_read_is_named_and_what_follows_is_anchored(trail: Trail) -> None:
+    chain, head = trail.owner.execute("SELECT chain, head FROM audit.open_chain()").fetchone()
+    trail.owner.execute("SELECT audit.extend(%s, 1, %s, '[{}]')", [chain, head])
+    write_chain(trail.owner, TODAY, 6, 2)
+    copy(trail.settings)
+    verdict = trail.verify()
+    assert str(verdict.broken) == f"chain {chain}, group 1: holds what cannot be read as events"
+    assert verdict.anchors == 4
+    assert trail.verify(until=month_before(TODAY, 2)).broken is None
