@@ -126,8 +126,7 @@ def _application(capability: Capability, settings: Settings, variables: Mapping[
             "max_replicas": most,
             "policy": {"policy_function": "cluster.autoscaling:replicas_wanted"},
             "target_ongoing_requests": 16,
-            "metrics_interval_s": 1,
-            "look_back_period_s": 5,
+            "look_back_period_s": 20,  # longer than the ten seconds between two reports of a replica
             "upscale_delay_s": 5,
             "downscale_delay_s": 300,
         },
