@@ -25,8 +25,8 @@ class Entrance:
     """Answers what is asked most at once; else takes away what only we may say to Serve, and says it.
 
     A shortcut passes Serve's own layers by, which take a third of a replica's time and do for it what is done better
-    elsewhere: its queue is bounded in the coalescer, its metrics are our own and exact, and replicas are added by how
-    busy they are. Serve still starts, checks, drains and replaces them: uvicorn ends no connection with an answer due.
+    elsewhere: its queue is bounded in the coalescer, and replicas are added by how busy they are. Serve still starts,
+    checks, drains and replaces them: uvicorn ends no connection with an answer due.
     A GET is short and harmless: Serve need not watch for its caller to hang up, which takes a task of its own. The id
     saves Serve from making one; it is Serve's, for its metrics and logs, and not the one that answers carry.
     """

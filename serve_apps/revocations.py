@@ -38,7 +38,7 @@ class Revocations:
         try:
             async with pool.connection(timeout=self._auth.revocation_stale_s / 2) as connection:
                 rows = await (await connection.execute(_SQL["list_ended_sessions"])).fetchall()
-        except psycopg.Error as error:
+        except (psycopg.Error, OSError) as error:
             log.warning("the list of ended sessions could not be read: %s", type(error).__name__)
             return
         self.sessions = frozenset(row[0] for row in rows)

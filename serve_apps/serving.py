@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
+import psycopg
 from fastapi import Depends
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool
@@ -35,6 +36,7 @@ class ServingContext:
     """
 
     settings: Settings
+    role: DatabaseRole
     pool: AsyncConnectionPool
     reads: Reads
     tokens: TokenVerifier
@@ -42,9 +44,20 @@ class ServingContext:
     limits: Limits
 
     async def check_health(self) -> None:
-        """Raise psycopg.OperationalError when the database does not answer."""
-        async with self.pool.connection(timeout=_PING_S) as connection:
-            await connection.execute("SELECT 1")
+        """Raise psycopg.OperationalError when this replica cannot reach a database that others can.
+
+        One that nobody can reach is no reason to replace replicas, which would only come back later than it does.
+        """
+        try:
+            async with self.pool.connection(timeout=_PING_S) as connection:
+                await connection.execute("SELECT 1")
+        except psycopg.OperationalError:
+            try:
+                async with await open_connection(self.settings, self.role) as fresh:
+                    await fresh.execute("SELECT 1")
+            except psycopg.OperationalError:
+                return
+            raise
 
 
 def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -> ServingContext:
@@ -54,6 +67,7 @@ def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -
     pool = open_pool(settings, role, autocommit=True)
     return ServingContext(
         settings=settings,
+        role=role,
         pool=pool,
         reads=Reads(settings, role, pool),
         tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings)), Revocations(settings.auth)),

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
-
-import psutil
 
 from cluster.api_client import access_token
 from cluster.benchmarks.filling import fill
 from cluster.benchmarks.lookup_peers import floor_per_second, floor_script, peer
 from cluster.benchmarks.private_platform import private_platform
-from cluster.benchmarks.processor_shares import shares
+from cluster.benchmarks.side import Side
 from cluster.parts import process_of
 from configs.settings import Settings
-from loadtest.bench.http_driver import Outcome, get_request, run
+from loadtest.bench.http_driver import get_request
 from loadtest.bench.report import Bar, Report, Result, against
 from receipts.database import DatabaseRole, connect
 from receipts.sql import load_sql
 
 _SQL = load_sql("cluster.benchmarks", "lookup")
-_CONNECTIONS = 32
 _RATE = 500.0  # requests/s for the latency at a fixed rate
 _STOCK_RATE = 50.0  # what Serve as it comes can hold
 _IDS = 5_000
@@ -34,45 +30,6 @@ _OURS, _ONE, _TWO, _STOCK = (
     "the same, two of it",
     "stock Serve",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One of those that are measured in turns: where it listens, what it is asked, whose processor time counts."""
-
-    addresses: Sequence[tuple[str, int]]
-    requests: Sequence[bytes]
-    processes: Sequence[psutil.Process]
-    rate: float
-    saturated: list[Outcome] = field(default_factory=list)
-    steady: list[Outcome] = field(default_factory=list)
-    spent: list[dict[str, float]] = field(default_factory=list)  # seconds by kind of process, in each saturated round
-
-    def measure(self, seconds: float) -> None:
-        """Ask at saturation, then at a fixed rate."""
-        before = shares(self.processes)
-        self.saturated.append(run(self.addresses, self.requests, _CONNECTIONS, seconds))
-        after = shares(self.processes)
-        self.spent.append({kind: after[kind] - before.get(kind, 0.0) for kind in after})
-        self.steady.append(run(self.addresses, self.requests, _CONNECTIONS, seconds, self.rate))
-
-    def forget(self) -> None:
-        """Take the rounds so far for warming up."""
-        for each in (self.saturated, self.steady, self.spent):
-            each.clear()
-
-    def per_second(self) -> list[float]:
-        """Return good answers a second of each round."""
-        return [outcome.per_second for outcome in self.saturated]
-
-    def percentiles_ms(self, share: float) -> list[float]:
-        """Return a percentile of the latency at the fixed rate, of each round."""
-        return [outcome.percentile_ms(share) for outcome in self.steady]
-
-    def microseconds(self, kind: str) -> float:
-        """Return the processor time of a kind of process for one answer at saturation."""
-        pairs = zip(self.spent, self.saturated, strict=True)
-        return statistics.median(1e6 * spent.get(kind, 0.0) / max(outcome.answered, 1) for spent, outcome in pairs)
 
 
 def measure(*, quick: bool) -> Report:
@@ -95,8 +52,8 @@ def measure(*, quick: bool) -> Report:
     return _report(rounds, sides, floor)
 
 
-def _sides(settings: Settings, stack: ExitStack) -> dict[str, _Side]:
-    ids = _sample_ids(settings)
+def _sides(settings: Settings, stack: ExitStack) -> dict[str, Side]:
+    ids = sample_ids(settings)
     header = ("Authorization", f"Bearer {access_token(settings, 'rep.all')}")
     signed = [get_request("127.0.0.1", f"/receipt/{i}", [header]) for i in ids]
     plain = [get_request("127.0.0.1", f"/receipt/{i}") for i in ids]
@@ -107,19 +64,20 @@ def _sides(settings: Settings, stack: ExitStack) -> dict[str, _Side]:
     stock = stack.enter_context(peer(settings, "stock_serve"))
     here = "127.0.0.1"
     return {
-        _OURS: _Side([(here, settings.serve.port)], signed, [postgres, ray], _RATE),
-        _ONE: _Side([(here, naked[0][0])], plain, [postgres, naked[0][1]], _RATE),
-        _TWO: _Side([(here, port) for port, _ in naked], plain, [postgres, *(one for _, one in naked)], _RATE),
-        _STOCK: _Side([(here, stock[0])], plain, [postgres, stock[1]], _STOCK_RATE),
+        _OURS: Side([(here, settings.serve.port)], signed, [postgres, ray], _RATE),
+        _ONE: Side([(here, naked[0][0])], plain, [postgres, naked[0][1]], _RATE),
+        _TWO: Side([(here, port) for port, _ in naked], plain, [postgres, *(one for _, one in naked)], _RATE),
+        _STOCK: Side([(here, stock[0])], plain, [postgres, stock[1]], _STOCK_RATE),
     }
 
 
-def _sample_ids(settings: Settings) -> list[str]:
+def sample_ids(settings: Settings) -> list[str]:
+    """Return ids from all over the table, the same in every run."""
     with connect(settings, DatabaseRole.PIPELINE) as connection:
         return [str(row[0]) for row in connection.execute(_SQL["list_sample"], {"ids": _IDS})]
 
 
-def _report(rounds: int, sides: dict[str, _Side], floor: list[float]) -> Report:
+def _report(rounds: int, sides: dict[str, Side], floor: list[float]) -> Report:
     ours, stock = sides[_OURS], sides[_STOCK]
     best = max((_ONE, _TWO), key=lambda name: statistics.median(sides[name].per_second()))
     naked = sides[best]
@@ -143,11 +101,11 @@ def _report(rounds: int, sides: dict[str, _Side], floor: list[float]) -> Report:
     )
 
 
-def _latency(share: float, of: Callable[[_Side], list[float]], ours: _Side, naked: _Side, best: str) -> Result:
+def _latency(share: float, of: Callable[[Side], list[float]], ours: Side, naked: Side, best: str) -> Result:
     return against(f"p{share * 100:.0f} at {_RATE:.0f}/s", of(ours), "ms", best, of(naked))
 
 
-def _spent(ours: _Side, naked: _Side, best: str) -> list[Result]:
+def _spent(ours: Side, naked: Side, best: str) -> list[Result]:
     kinds = sorted({kind for spent in (*ours.spent, *naked.spent) for kind in spent})
     return [
         Result(f"processor time, {kind}", ours.microseconds(kind), "µs/lookup", best, naked.microseconds(kind))
@@ -155,7 +113,7 @@ def _spent(ours: _Side, naked: _Side, best: str) -> list[Result]:
     ]
 
 
-def _bars(rates: dict[str, Result], best: str, p95: Result, failed: int, stock: _Side) -> tuple[Bar, ...]:
+def _bars(rates: dict[str, Result], best: str, p95: Result, failed: int, stock: Side) -> tuple[Bar, ...]:
     beside, apart = rates[best].ratio or 0.0, rates[_STOCK].ratio or 0.0
     late = p95.ratio or 0.0
     answered = sum(outcome.answered for outcome in stock.saturated)

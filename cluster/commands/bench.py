@@ -22,6 +22,8 @@ class Benchmark(StrEnum):
 
     INGEST = "ingest"
     LOOKUP = "lookup"
+    CUSTOMERS = "customers"
+    BATCH = "batch"
     PIPELINE = "pipeline"
     EMBED = "embed"
     SYNC = "sync"

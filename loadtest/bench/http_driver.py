@@ -40,6 +40,12 @@ def get_request(host: str, path: str, headers: Sequence[tuple[str, str]] = ()) -
     return "\r\n".join(lines).encode()
 
 
+def post_request(host: str, path: str, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> bytes:
+    """Return the bytes of a keep-alive POST of JSON."""
+    sent = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), *headers]
+    return get_request(host, path, sent).replace(b"GET ", b"POST ", 1) + body
+
+
 async def drive(
     addresses: Sequence[tuple[str, int]],
     requests: Sequence[bytes],

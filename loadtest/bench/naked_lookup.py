@@ -12,7 +12,7 @@ from psycopg_pool import AsyncConnectionPool
 
 
 def build_app(conninfo: str) -> FastAPI:
-    """Return an app that answers GET /receipt/{receipt_id} from `retail.receipts`."""
+    """Return an app that answers for a receipt, a customer's receipts and a customer from the platform's own tables."""
     pool = AsyncConnectionPool(conninfo, min_size=4, max_size=8, open=False, kwargs={"autocommit": True})
 
     @asynccontextmanager
@@ -28,6 +28,28 @@ def build_app(conninfo: str) -> FastAPI:
         async with pool.connection() as connection:
             found = await connection.execute(
                 "SELECT document FROM retail.receipts WHERE receipt_id = %s", (receipt_id,)
+            )
+            row = await found.fetchone()
+        if row is None:
+            raise HTTPException(404)
+        return Response(row[0], media_type="application/json")
+
+    @app.get("/customers/{customer_id}/receipts")
+    async def list_receipts(customer_id: str) -> Response:  # pyright: ignore[reportUnusedFunction]  # FastAPI holds it
+        async with pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT document FROM retail.receipts WHERE customer_id = %s "
+                "ORDER BY purchased_at DESC, receipt_id DESC LIMIT 20",
+                (customer_id,),
+            )
+            rows = await found.fetchall()
+        return Response(f"[{','.join(row[0] for row in rows)}]", media_type="application/json")
+
+    @app.get("/cs/context/{customer_id}")
+    async def find_context(customer_id: str) -> Response:  # pyright: ignore[reportUnusedFunction]  # FastAPI holds it
+        async with pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT document FROM retail.customer_profiles WHERE customer_id = %s", (customer_id,)
             )
             row = await found.fetchone()
         if row is None:

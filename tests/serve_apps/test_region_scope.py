@@ -38,7 +38,7 @@ READING = {
     "retail.find_receipts_on_record": (
         "SELECT f.receipt_id FROM audit.open_chain() o, retail.find_receipts_on_record(%(scope)s, "
         "array_to_string(%(receipts)s::text[], ','), '{\"a\":1' || E'\\n' || '{\"a\":1', o.chain, 1, o.head) f "
-        "WHERE f.body IS NOT NULL"
+        "WHERE f.body IS NOT NULL OR f.customer_id IS NOT NULL"
     ),
     "search.search_customers": ("SELECT customer_id FROM search.search_customers(ARRAY['kowalski'], 1000)"),
     "search.search_receipts": (
