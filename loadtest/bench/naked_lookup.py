@@ -34,6 +34,11 @@ def build_app(conninfo: str) -> FastAPI:
             raise HTTPException(404)
         return Response(row[0], media_type="application/json")
 
+    _add_customers(app, pool)
+    return app
+
+
+def _add_customers(app: FastAPI, pool: AsyncConnectionPool) -> None:
     @app.get("/customers/{customer_id}/receipts")
     async def list_receipts(customer_id: str) -> Response:  # pyright: ignore[reportUnusedFunction]  # FastAPI holds it
         async with pool.connection() as connection:
@@ -55,8 +60,6 @@ def build_app(conninfo: str) -> FastAPI:
         if row is None:
             raise HTTPException(404)
         return Response(row[0], media_type="application/json")
-
-    return app
 
 
 if __name__ == "__main__":  # python -m loadtest.bench.naked_lookup PORT, the connection string on standard input
