@@ -13,7 +13,9 @@ from psycopg_pool import AsyncConnectionPool
 
 def build_app(conninfo: str) -> FastAPI:
     """Return an app that answers for a receipt, a customer's receipts and a customer from the platform's own tables."""
-    pool = AsyncConnectionPool(conninfo, min_size=4, max_size=8, open=False, kwargs={"autocommit": True})
+    pool: AsyncConnectionPool = AsyncConnectionPool(
+        conninfo, min_size=4, max_size=8, open=False, kwargs={"autocommit": True}
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
