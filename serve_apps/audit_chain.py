@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeGuard, TypeVar
@@ -23,6 +24,7 @@ _ASK_S = 5.0  # a question that takes longer counts as failed
 _ATTEMPTS = 2  # after the first: on a new connection, on a new chain; a group that is there already changes nothing
 _CHAIN_S = 43_200.0  # the database takes nothing for a chain that is older than yesterday
 
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, OSError)
 UNWRITABLE = "The audit trail cannot be written, and nothing is answered without it; try again shortly."
 
 Found = TypeVar("Found")
@@ -85,11 +87,14 @@ class ChainLane(Generic[Found]):
             return
 
         def take(outcome: PGresult | Exception) -> None:
-            answer = outcome if isinstance(outcome, Exception) else self._extend(chain, outcome)
-            if isinstance(answer, Exception) or answer is None:
+            found = None
+            if not isinstance(outcome, Exception):
+                with suppress(Exception):  # rows that cannot be read: asked again, and told if that fails too
+                    found = self._extend(chain, outcome)
+            if found is None:
                 self._mending = loop.create_task(self._mend(group, batch, done))
             else:
-                done(answer)
+                done(found)
 
         self._send(line, chain, group, batch, take)
 
@@ -131,7 +136,7 @@ class ChainLane(Generic[Found]):
             for _ in range(_ATTEMPTS):
                 try:
                     found = await self._try(group, batch)
-                except (psycopg.Error, TimeoutError, OSError) as error:
+                except Exception as error:  # noqa: BLE001 - whatever failed, those who wait are told and the lane goes on
                     failure = error
                     if self._line is not None:
                         await self._line.aclose()
@@ -172,8 +177,6 @@ class ChainLane(Generic[Found]):
         return _Chain(opened[0], opened[1], asyncio.get_running_loop().time())
 
 
-def _is_ours(failure: Exception | None) -> TypeGuard[psycopg.Error]:
-    """Say whether it was the statement that failed, and not the database that was not there."""
-    return isinstance(failure, psycopg.Error) and not isinstance(
-        failure, psycopg.OperationalError | psycopg.InterfaceError
-    )
+def _is_ours(failure: Exception | None) -> TypeGuard[Exception]:
+    """Say whether it was the statement or its reading that failed, and not the database that was not there."""
+    return failure is not None and not isinstance(failure, _AWAY)

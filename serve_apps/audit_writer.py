@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
-import psycopg
 from psycopg.pq.abc import PGresult
 
 from receipts.errors import Unavailable
@@ -40,7 +39,9 @@ class AuditWriter:
         written = orjson.dumps(event)
         try:
             await self._events.find("", "", written)
-        except psycopg.Error as error:
+        except Unavailable:
+            raise
+        except Exception as error:
             raise Unavailable(UNWRITABLE) from error
 
     async def aclose(self) -> None:

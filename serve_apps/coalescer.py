@@ -94,7 +94,12 @@ class Coalescer(Generic[Found]):
             del self._since[answer]
 
     async def aclose(self) -> None:
-        """Close the lanes; those that wait are refused."""
+        """Refuse those that wait and close the lanes; who asks later opens them again."""
+        waiting, self._queues = self._queues, OrderedDict()
+        for queue in waiting.values():
+            for _, answer in queue:
+                if not answer.done():
+                    answer.set_exception(Unavailable("The replica is shutting down; try again."))
         for lane in self._lanes:
             await lane.aclose()
 

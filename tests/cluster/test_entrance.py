@@ -43,7 +43,7 @@ async def test_the_life_of_an_application_passes_untouched():
 async def test_what_has_a_shortcut_is_answered_at_the_door_and_all_else_passes_on(settings, sign_ins, monkeypatch):
     receipt = make_receipt()
     store_rows(settings, stores=[make_store()], receipts=[receipt])
-    monkeypatch.setattr(entrance, "_received", [])
+    monkeypatch.setattr(entrance, "_received", [])  # this process outlives the test, a replica's does not
     app = lookup.build_app(settings)
     entrance.receive_for(app, "/receipt")
     (middleware,) = middlewares()

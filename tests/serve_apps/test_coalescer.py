@@ -156,8 +156,8 @@ async def test_a_full_queue_refuses_instead_of_waiting():
 
 
 async def test_a_request_that_waits_for_too_long_is_refused_asked_or_not(monkeypatch):
-    monkeypatch.setattr(module, "_DEADLINE_S", 0.05)
-    monkeypatch.setattr(module, "_SWEEP_S", 0.01)
+    monkeypatch.setattr(module, "_DEADLINE_S", 0.05)  # instead of waiting for two seconds
+    monkeypatch.setattr(module, "_SWEEP_S", 0.01)  # as above
     lane = Lane([], held=True)
     one = coalescer(lane)
     asked, waits = asyncio.create_task(one.find("east", "1")), asyncio.create_task(one.find("west", "2"))
@@ -168,3 +168,18 @@ async def test_a_request_that_waits_for_too_long_is_refused_asked_or_not(monkeyp
     lane.answer()
     assert await one.find("east", "3") == "east:3", "the lane is free again"
     assert ("west", ["2"]) not in lane.questions, "nobody waits for it any more"
+
+
+async def test_closing_refuses_those_that_wait_and_not_those_that_come_later():
+    lane = Lane([], held=True)
+    one = coalescer(lane)
+    asked, waits = asyncio.create_task(one.find("east", "1")), asyncio.create_task(one.find("west", "2"))
+    await turns()
+    await one.aclose()
+    with pytest.raises(OSError, match="closed"):
+        await asked
+    with pytest.raises(Unavailable, match="shutting down"):
+        await waits
+    lane.held = False
+    assert await one.find("east", "3") == "east:3"
+    assert ("west", ["2"]) not in lane.questions

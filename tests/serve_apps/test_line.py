@@ -69,7 +69,7 @@ def terminate(owner: psycopg.Connection, statement: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not owner.execute(find, (f"%{statement}%",)).fetchall():
         assert time.monotonic() < deadline
-        time.sleep(0.01)
+        time.sleep(0.01)  # polls with a deadline
 
 
 async def test_a_lost_connection_fails_the_question_and_closes_the_line(connect, owner):

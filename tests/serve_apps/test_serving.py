@@ -9,7 +9,7 @@ from tests.fixtures.tcp_proxy import through
 
 
 async def test_a_database_that_nobody_reaches_makes_no_replica_ill(settings, postgres_proxy, monkeypatch):
-    monkeypatch.setattr(serving, "_PING_S", 0.5)
+    monkeypatch.setattr(serving, "_PING_S", 0.5)  # instead of waiting for five seconds
     context = serving_context(through(settings, postgres_proxy))
     async with opened(context):
         await context.check_health()
@@ -19,7 +19,7 @@ async def test_a_database_that_nobody_reaches_makes_no_replica_ill(settings, pos
 
 
 async def test_a_replica_whose_pool_is_lost_is_ill_while_the_database_answers(settings, monkeypatch):
-    monkeypatch.setattr(serving, "_PING_S", 0.2)
+    monkeypatch.setattr(serving, "_PING_S", 0.2)  # instead of waiting for five seconds
     context = serving_context(settings)
     async with opened(context):
         held = [await context.pool.getconn() for _ in range(context.pool.max_size)]
