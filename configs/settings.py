@@ -14,11 +14,15 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationErro
 from configs.audit import AuditSettings
 from configs.auth import AuthSettings
 from configs.database import DatabaseSettings
+from configs.language_model import ReadingSettings, SummarySettings
 from configs.limits import LimitSettings
 from configs.lineage import LineageSettings
+from configs.logs import LogSettings
+from configs.monitor import MonitorSettings
 from configs.nightly import NightlySettings
 from configs.pipeline import PipelineSettings
 from configs.section import PREFIX, Section
+from configs.telemetry import TelemetrySettings
 
 EMBEDDED = "embedded"  # the environment that needs nothing but this machine
 ENVIRONMENT_KEY = "RECEIPTS_ENVIRONMENT"
@@ -77,6 +81,8 @@ class ServeSettings(Section):
     max_replicas: int = Field(default=4, ge=1)
     replica_cpus: float = Field(default=0.0, ge=0)  # what Ray reserves for one; 0 where everything shares one machine
     max_body_bytes: int = Field(default=65_536, ge=1_024)
+    metrics_host: str = "127.0.0.1"  # as that of ingest; never what the load balancer reaches
+    metrics_port: int = Field(default=50059, ge=1024, le=65535)  # Prometheus: all replicas of this node
 
 
 class PortalSettings(Section):
@@ -125,8 +131,13 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
     audit: AuditSettings = AuditSettings()
+    summary: SummarySettings = SummarySettings()
+    reading: ReadingSettings = ReadingSettings()
     portal: PortalSettings = PortalSettings()
+    monitor: MonitorSettings = MonitorSettings()
     ray: RaySettings = RaySettings()
+    logs: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:

@@ -63,6 +63,7 @@ class Principal:
     role: Role
     scope_id: str = field(repr=False)  # a handle opens regions to whoever presents it: not for logs
     session_id: str = ""
+    client_id: str = ""  # whose token it is: the program that got it and keeps it, where the token says
 
 
 def require(principal: Principal, permission: Permission) -> None:

@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from configs.settings import Settings, SettingsError
 from receipts.postgres_servers import LOOPBACK, read_servers
+from receipts.traced_cursors import TracedAsyncCursor, TracedCursor
 
 DATABASE = "receipts"
 _RECONNECT_S = (
@@ -73,7 +74,8 @@ def standby_conninfos(settings: Settings, role: DatabaseRole) -> dict[str, str]:
 
 def connect(settings: Settings, role: DatabaseRole) -> psycopg.Connection[tuple[object, ...]]:
     """Open one connection as a process role."""
-    return psycopg.connect(conninfo(settings, role), connect_timeout=5)  # 5 s: a down server must not hang a command
+    # 5 s: a down server must not hang a command
+    return psycopg.connect(conninfo(settings, role), connect_timeout=5, cursor_factory=cursors(settings))
 
 
 def open_pool(
@@ -98,7 +100,7 @@ def open_pool(
         login,
         min_size=1,
         max_size=size or settings.database.pool_size,
-        kwargs={"autocommit": autocommit},
+        kwargs={"autocommit": autocommit, "cursor_factory": async_cursors(settings)},
         open=False,
         name=role.value,
         reconnect_timeout=_RECONNECT_S,
@@ -107,7 +109,19 @@ def open_pool(
 
 async def open_connection(settings: Settings, role: DatabaseRole) -> psycopg.AsyncConnection[Any]:
     """Open one asynchronous connection, on which a statement is a transaction of its own."""
-    return await psycopg.AsyncConnection.connect(conninfo(settings, role, _timeouts(settings)), autocommit=True)
+    return await psycopg.AsyncConnection.connect(
+        conninfo(settings, role, _timeouts(settings)), autocommit=True, cursor_factory=async_cursors(settings)
+    )
+
+
+def cursors(settings: Settings) -> type[psycopg.Cursor[Any]]:
+    """Return psycopg's cursors, or those that are traced where a collector is set."""
+    return TracedCursor if settings.telemetry.endpoint else psycopg.Cursor
+
+
+def async_cursors(settings: Settings) -> type[psycopg.AsyncCursor[Any]]:
+    """Return the same for asynchronous connections."""
+    return TracedAsyncCursor if settings.telemetry.endpoint else psycopg.AsyncCursor
 
 
 def hang_up(connection: psycopg.AsyncConnection[Any]) -> None:

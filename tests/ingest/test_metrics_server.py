@@ -14,9 +14,9 @@ from cluster.certificates import ensure_certificates
 from configs.settings import Settings
 from ingest.generated import wire_pb2_grpc
 from ingest.metrics import Metrics, TillMetrics
-from ingest.metrics_server import serving_metrics
 from ingest.server import running
 from receipts.errors import Unavailable
+from receipts.metrics_server import serving_metrics
 
 # Whatever a label may say. None of these can hold what a customer, a till or a record says of itself.
 LABELS = {"table", "way", "outcome", "kind", "status", "le"}

@@ -168,6 +168,7 @@ def test_status_tells_counts_versions_lags_and_health(platform, sold):
         f"RECEIPTS_INGEST__PORT={platform.ingest.port}",
         f"RECEIPTS_SERVE__PORT={platform.serve.port}",
         f"RECEIPTS_PORTAL__PORT={platform.portal.port}",
+        f"RECEIPTS_MONITOR__PORT={platform.monitor.port}",
         f"RECEIPTS_RAY__PORT={platform.ray.port}",
         f"RECEIPTS_RAY__TEMP_DIR={platform.ray.temp_dir}",
     ]

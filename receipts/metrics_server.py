@@ -1,6 +1,6 @@
 """The metrics of a process over HTTP, for Prometheus to scrape, and whether it is ready, for who sends it work.
 
-A thread of its own serves them, so a gateway (asyncio), a drainer (synchronous) and a till start it alike.
+A thread of its own serves them, so that a replica (asyncio), a drainer (synchronous) and a till start it alike.
 """
 
 from __future__ import annotations
@@ -31,22 +31,36 @@ class _Handler(WSGIRequestHandler):
 
 @contextmanager
 def serving_metrics(
-    registry: CollectorRegistry, port: int, host: str = LOOPBACK, is_ready: Callable[[], bool] = lambda: True
-) -> Generator[None]:
+    registry: CollectorRegistry,
+    port: int,
+    host: str = LOOPBACK,
+    is_ready: Callable[[], bool] = lambda: True,
+    poll_s: float = _POLL_S,
+) -> Generator[int]:
     """Serve a registry at http://host:port/metrics for the length of the block, and 200 or 503 at /ready.
 
-    `is_ready` is asked in the server's thread. Raises Unavailable when the port is taken.
+    `is_ready` is asked in the server's thread. Yields the port: a free one for 0. Raises Unavailable when it is taken.
+    """
+    with serving(_app(registry, is_ready), port, host, poll_s) as bound:
+        yield bound
+
+
+@contextmanager
+def serving(app: WSGIApplication, port: int, host: str = LOOPBACK, poll_s: float = _POLL_S) -> Generator[int]:
+    """Serve an application from a thread of its own for the length of the block; as `serving_metrics`.
+
+    The thread wakes every `poll_s` to see whether it should stop.
     """
     try:
-        server = make_server(host, port, _app(registry, is_ready), handler_class=_Handler)
+        server = make_server(host, port, app, handler_class=_Handler)
     except OSError as error:
         raise Unavailable(
             f"Metrics cannot be served on {host}:{port} ({error.strerror}): is another one running?"
         ) from error
-    thread = threading.Thread(target=server.serve_forever, args=(_POLL_S,), name="metrics", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(poll_s,), name="metrics", daemon=True)
     thread.start()
     try:
-        yield
+        yield server.server_port
     finally:
         server.shutdown()
         thread.join()
