@@ -49,6 +49,12 @@ class Batch:
     took_ms: int
     error: str | None = None
 
+    @property
+    def figures(self) -> dict[str, int]:
+        """Return how far it read and what it counted, by the names that traces know them by."""
+        counted = {"upto": self.upto, "rows_in": self.rows_in, "rows_out": self.rows_out}
+        return {f"receipts.{name}": value for name, value in (counted | {"quarantined": self.quarantined}).items()}
+
     def __str__(self) -> str:
         if self.error is not None:
             return f"{self.table} stays where it was, after version {self.after} of {self.source}: {self.error}"

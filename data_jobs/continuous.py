@@ -23,13 +23,15 @@ from data_jobs.ray_work import run_slices
 from data_jobs.refinement import Refinery, refine_round
 from data_jobs.sync import SERVED, Connection, sync
 from data_jobs.tables import gold_customer_profiles, silver_customers, silver_products
+from data_jobs.traces import Traces, tracing_jobs
 from data_jobs.trail.keeping import keep_trail
-from data_jobs.upkeep.database import make_audit_partitions
+from data_jobs.upkeep.database import forget_names, make_audit_partitions
 from data_jobs.upkeep.jobs import nightly_jobs, tidy
 from data_jobs.upkeep.nightly import keep_nights
 from data_jobs.writer_lock import check_claim, sole_writer
 from receipts.database import DatabaseRole, connect
 from receipts.lake import Lake, lake_of
+from receipts.logs import described
 
 _LOG = logging.getLogger(__name__)
 _REFINED = tuple(table for table in SERVED if table is not EMBEDDINGS)
@@ -48,22 +50,26 @@ def run_continuously(settings: Settings, stop: Event) -> None:
     on when Postgres is back. Raises AlreadyRunning when another process refines this lake. Anything unexpected ends
     the process: a new one goes on where the last commit was.
     """
-    with ThreadPoolExecutor(1, "embeddings") as background, telling(settings):
+    with tracing_jobs(settings) as traces, ThreadPoolExecutor(1, "embeddings") as background, telling(settings):
         while not stop.is_set():
             try:
                 with sole_writer(settings) as claim, connect(settings, DatabaseRole.PIPELINE) as connection:
-                    _rounds(settings, claim, connection, stop, background)
+                    _rounds(settings, (claim, connection), stop, background, traces)
             except psycopg.OperationalError as error:
-                _LOG.warning("Postgres is not there, refinement waits for it: %s", str(error).strip())
+                _LOG.warning("Postgres is not there, refinement waits for it: %s", described(error))
                 stop.wait(settings.pipeline.interval_s)
 
 
 def _rounds(
-    settings: Settings, claim: Connection, connection: Connection, stop: Event, background: ThreadPoolExecutor
+    settings: Settings,
+    connections: tuple[Connection, Connection],
+    stop: Event,
+    background: ThreadPoolExecutor,
+    traces: Traces,
 ) -> None:
-    lake = lake_of(settings)
-    refinery = Refinery(lake, run_slices, settings.pipeline.parallelism)
-    embedding = Embedding(partial(_embed, settings, stop), background, settings.pipeline.embed_interval_s)
+    lake, (claim, connection) = lake_of(settings), connections
+    refinery = Refinery(lake, run_slices, settings.pipeline.parallelism, traces=traces)
+    embedding = Embedding(partial(_embed, settings, stop, traces), background, settings.pipeline.embed_interval_s)
     nights = keep_nights(lake, nightly_jobs(settings, claim, embedding.run_once))
     tidying = tidy(lake, _ROUNDS_PER_COMPACTION)
     trail = keep_trail(settings, connection)
@@ -81,10 +87,11 @@ def _rounds(
             if batch.table == silver_products.TABLE.name:
                 embedding.want()
             # At once: who waits for a receipt or a profile does not wait for the sums that come after it in the round.
-            _sync(lake, connection, [table for table in _REFINED if table.name == batch.table])
-        _sync(lake, connection, _REFINED)  # and what upkeep has moved on, or was left behind when this process began
+            _sync(lake, connection, [table for table in _REFINED if table.name == batch.table], traces)
+        _sync(lake, connection, _REFINED, traces)  # what upkeep has moved on, or was left when this process began
         project_trail(connection)
         next(trail)
+        forget_names(connection)
         embedding.turn()
         if not embedding.is_running:  # it commits to the lake too, and upkeep would get in its way
             next(nights)
@@ -94,12 +101,12 @@ def _rounds(
         stop.wait(max(0.0, settings.pipeline.interval_s - (time.monotonic() - began)))
 
 
-def _sync(lake: Lake, connection: Connection, tables: Iterable[Table]) -> None:
-    for done in sync(lake, connection, tables):
+def _sync(lake: Lake, connection: Connection, tables: Iterable[Table], traces: Traces) -> None:
+    for done in sync(lake, connection, tables, traces=traces):
         _LOG.info("%s", done)
 
 
-def _embed(settings: Settings, stop: Event, least: int) -> int:
+def _embed(settings: Settings, stop: Event, traces: Traces, least: int) -> int:
     """Embed beside the rounds if so many texts are missing, sync every commit, and return how many vectors are new.
 
     This thread alone writes embeddings, in lake and Postgres.
@@ -108,9 +115,9 @@ def _embed(settings: Settings, stop: Event, least: int) -> int:
     """
     lake, pipeline, vectors = lake_of(settings), settings.pipeline, 0
     with connect(settings, DatabaseRole.PIPELINE) as connection:
-        _sync(lake, connection, [EMBEDDINGS])
+        _sync(lake, connection, [EMBEDDINGS], traces)
         for batch in embed_products(lake, pipeline.parallelism, stop.is_set, pipeline.niceness, least):
             _LOG.info("%s", batch)
-            _sync(lake, connection, [EMBEDDINGS])
+            _sync(lake, connection, [EMBEDDINGS], traces)
             vectors += batch.rows_out
     return vectors

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 
+from receipts.logs import described
+
 _LOG = logging.getLogger(__name__)
 MANY = 512  # texts that are worth starting a pool: that takes as much processor time as embedding some hundred
 _LOOK_S = 10.0  # between two looks at what is missing
@@ -55,7 +57,7 @@ class Embedding:
             if error is None:
                 self._rest(done.result())
             else:
-                _LOG.warning("Products could not be embedded, and will be tried again: %s", error)
+                _LOG.warning("Products could not be embedded, and will be tried again: %s", described(error))
                 self._failures += 1
                 self._wanted, self._not_before = True, monotonic() + _RETRY_S
         if self._wanted and self._running is None and monotonic() >= self._not_before:

@@ -22,7 +22,7 @@ _TABLE = gold_product_embeddings.TABLE
 _TEXTS = ("description", "department", "category")
 _CPUS_PER_ACTOR = 0.5  # as the refinement's tasks: a small node's replicas claim its cores
 _ACTOR_TEXTS = 1_024  # that a CPU actor is worth: importing PyTorch takes as long as embedding some hundred texts
-_SPELT = pa.schema([pa.field(name, pa.string()) for name in ("text_digest", "name", "gloss")])
+_SPELT = pa.schema([pa.field(name, pa.string()) for name in ("text_digest", "name", "kind", "concept")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,10 @@ class Encode:
         self._embedder.warm()
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """Embed texts (text_digest, name, gloss) and return what was written."""
+        """Embed texts (text_digest, name, kind, concept) and return what was written."""
         spelt = pl.from_arrow(block)
         assert isinstance(spelt, pl.DataFrame)
-        vectors = self._embedder.embed_texts(list(spelt.select("name", "gloss").iter_rows()))
+        vectors = self._embedder.embed_texts(list(spelt.select("name", "kind", "concept").iter_rows()))
         rows = spelt.select("text_digest", pl.Series("embedding", vectors).arr.to_list(), model=pl.lit(MODEL_NAME))
         return pa.table({"result": [Outcome((write_part(self._lake, _TABLE, rows),)).to_json()]}, schema=RESULT)
 
@@ -75,9 +75,8 @@ def spell(block: pa.Table) -> pa.Table:
     """Return what is embedded for texts (text_digest, description, department, category)."""
     rows = pl.from_arrow(block)
     assert isinstance(rows, pl.DataFrame)
-    pairs = [product_texts(*row) for row in rows.select(_TEXTS).iter_rows()]
-    columns = [rows["text_digest"].to_list(), [name for name, _ in pairs], [gloss for _, gloss in pairs]]
-    return pa.table(columns, schema=_SPELT)
+    texts = [product_texts(*row) for row in rows.select(_TEXTS).iter_rows()]
+    return pa.table([rows["text_digest"].to_list(), *map(list, zip(*texts, strict=True))], schema=_SPELT)
 
 
 def encode_on_ray(lake: Lake, texts: pl.DataFrame, actors: int, niceness: int) -> Iterator[Outcome]:

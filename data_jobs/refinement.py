@@ -10,6 +10,7 @@ from data_jobs.catalogue import in_order
 from data_jobs.changes import NEVER
 from data_jobs.declaration import Kind, Table
 from data_jobs.events.failures import recording_failures
+from data_jobs.traces import Traces
 from receipts.lake import Lake
 
 
@@ -24,6 +25,7 @@ class Refinery:
     run: Run
     parallelism: int
     wanted: Table | None = None
+    traces: Traces = field(default_factory=Traces)
     read: dict[str, int] = field(default_factory=dict)  # by table, the version of its input with nothing new up to it
 
     @property
@@ -87,8 +89,12 @@ def _refine_next(refinery: Refinery, table: Table, heads: Mapping[str, int]) -> 
     head = heads[source] if source in heads else lake.newest_version(source, read)
     batch = None
     if head > read:
-        with recording_failures(lake, table.name):
+        with recording_failures(lake, table.name), refinery.traces.refining(table.name) as span:
             batch = refine(lake, table, refinery.run, refinery.parallelism, head)
+            if span is not None and batch is not None:
+                span.tell(batch.figures)
+                if batch.error is not None:
+                    span.fail("ExpectationFailed")
     if batch is None or batch.error is None:
         refinery.read[table.name] = head if batch is None else batch.upto
     return batch

@@ -12,6 +12,7 @@ from data_jobs.sync_backfill import back_fill
 from data_jobs.sync_marks import find_watermark, move_watermark
 from data_jobs.sync_snapshot import PIECE_BYTES
 from data_jobs.sync_writing import Connection, Written, delete, needed_columns, prepare_writing, write
+from data_jobs.traces import NO_TRACES, Traces
 from receipts.lake import Lake
 
 _TRANSACTION_BYTES = 32 * 1024 * 1024  # of compressed changes: a transaction this long is still short
@@ -39,7 +40,11 @@ class Synced:
 
 
 def sync(
-    lake: Lake, connection: Connection, tables: Iterable[Table] = SERVED, piece_bytes: int = PIECE_BYTES
+    lake: Lake,
+    connection: Connection,
+    tables: Iterable[Table] = SERVED,
+    piece_bytes: int = PIECE_BYTES,
+    traces: Traces = NO_TRACES,
 ) -> Iterator[Synced]:
     """Bring tables up to their newest version, yielding after every transaction.
 
@@ -48,10 +53,10 @@ def sync(
     """
     for table in tables:
         if lake.exists(table.name):
-            yield from _sync_table(lake, connection, table, piece_bytes)
+            yield from _sync_table(lake, connection, table, piece_bytes, traces)
 
 
-def _sync_table(lake: Lake, connection: Connection, table: Table, piece_bytes: int) -> Iterator[Synced]:
+def _sync_table(lake: Lake, connection: Connection, table: Table, piece_bytes: int, traces: Traces) -> Iterator[Synced]:
     while True:
         with connection.transaction():
             after = find_watermark(connection, table)
@@ -60,7 +65,10 @@ def _sync_table(lake: Lake, connection: Connection, table: Table, piece_bytes: i
             return
         changes = _changes(lake, table, after, head)
         if changes is not None:
-            written = _follow(lake, connection, table, changes)
+            with traces.syncing(table.name) as span:
+                written = _follow(lake, connection, table, changes)
+                if span is not None:
+                    span.tell({"receipts.upto": changes.upto, "receipts.written": written.written})
             yield _synced(table, changes.upto, written, finished=True)
             continue
         for step in back_fill(lake, connection, table, after, piece_bytes):

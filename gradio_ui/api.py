@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -10,6 +10,10 @@ from pydantic import BaseModel, ValidationError
 from configs.settings import PortalSettings
 from gradio_ui.answers import CustomerContext, FullReceipt, History, SearchAnswer
 from receipts.errors import ReceiptsError
+from receipts.tracing import below
+
+if TYPE_CHECKING:
+    from receipts.spans import Tracing
 
 _TIMEOUT_S = 10  # a rep on the phone gives up sooner; the API's own statements end after 5 s
 _HISTORY_SHOWN = 8  # receipts in the customer panel
@@ -36,24 +40,30 @@ def open_client(settings: PortalSettings) -> httpx.AsyncClient:
 class Api:
     """The calls of the portal. Each raises ApiProblem; a 404 says nothing about whether the thing exists."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx.AsyncClient, tracing: Tracing | None = None) -> None:
         self._client = client
+        self._tracing = tracing
 
     async def find_receipt(self, token: str, receipt_id: str) -> FullReceipt:
         """Return one receipt with its store."""
-        return await self._ask(FullReceipt, token, "GET", f"/receipt/{receipt_id}")
+        return await self._ask(FullReceipt, token, "GET /receipt/{receipt_id}", f"/receipt/{receipt_id}")
 
     async def search(self, token: str, text: str) -> SearchAnswer:
         """Return what fits a text in plain words."""
-        return await self._ask(SearchAnswer, token, "POST", "/search/", {"text": text})
+        return await self._ask(SearchAnswer, token, "POST /search/", "/search/", {"text": text})
 
     async def find_context(self, token: str, customer_id: str) -> CustomerContext:
         """Return a customer with the profile."""
-        return await self._ask(CustomerContext, token, "GET", f"/cs/context/{customer_id}")
+        return await self._ask(CustomerContext, token, "GET /cs/context/{customer_id}", f"/cs/context/{customer_id}")
 
     async def list_receipts(self, token: str, customer_id: str) -> History:
         """Return a customer's newest receipts."""
-        return await self._ask(History, token, "GET", f"/customers/{customer_id}/receipts?limit={_HISTORY_SHOWN}")
+        return await self._ask(
+            History,
+            token,
+            "GET /customers/{customer_id}/receipts",
+            f"/customers/{customer_id}/receipts?limit={_HISTORY_SHOWN}",
+        )
 
     async def healthy(self) -> bool:
         """Say whether the API answers at all."""
@@ -63,11 +73,18 @@ class Api:
             return False
 
     async def _ask(
-        self, model: type[_Answer], token: str, method: str, path: str, body: dict[str, object] | None = None
+        self, model: type[_Answer], token: str, route: str, path: str, body: dict[str, object] | None = None
     ) -> _Answer:
+        """Ask; `route` is the method and the template of the path, which is all that traces tell of it."""
         headers = {"Authorization": f"Bearer {token}"}
+        method = route.partition(" ")[0]
         try:
-            response = await self._client.request(method, path, json=body, headers=headers)
+            with below(route, "client") as span:
+                if self._tracing is not None:
+                    headers["traceparent"] = self._tracing.header()
+                response = await self._client.request(method, path, json=body, headers=headers)
+                if span is not None:
+                    span.tell({"http.response.status_code": response.status_code})
         except httpx.HTTPError:
             raise ApiProblem(503, _AWAY) from None
         if not response.is_success:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib import resources
@@ -11,7 +12,6 @@ from fastapi import FastAPI, Request
 from fastapi.staticfiles import StaticFiles
 from psycopg import OperationalError
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from configs.settings import Settings, SettingsError
 from gradio_ui.api import Api, open_client
@@ -20,8 +20,10 @@ from gradio_ui.doorway import Doorway, Portal, find_signed_in, unavailable
 from gradio_ui.pages import rep
 from gradio_ui.signing import ROUTES
 from gradio_ui.theme import portal_theme
+from gradio_ui.visits import Visits
 from receipts.access import Permission
 from receipts.database import DatabaseRole, open_pool
+from receipts.tracing import open_tracing
 
 # The path of each page and what it takes to open it.
 MOUNTS = {"/rep": Permission.SEARCH_RECEIPTS}
@@ -32,13 +34,14 @@ _HEAD = (
 )
 
 
-def build_app(settings: Settings) -> ASGIApp:
+def build_app(settings: Settings) -> Visits:
     """Return the portal. Connections open with the application's lifespan, not here.
 
     Call it in a running event loop, as uvicorn does with a factory: without one Gradio makes loops and leaks them.
     """
     pool = open_pool(settings, DatabaseRole.PORTAL)
     client = open_client(settings.portal)
+    tracing = open_tracing(settings, "portal")
     public_url = settings.portal.public_url.rstrip("/")
     # __Host- binds a cookie to this host and to TLS.
     cookie = "__Host-receipts" if public_url.startswith("https://") else "receipts_session"
@@ -51,6 +54,8 @@ def build_app(settings: Settings) -> ASGIApp:
         finally:
             await client.aclose()
             await pool.close()
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
 
     app = FastAPI(
         routes=list(ROUTES),
@@ -62,7 +67,8 @@ def build_app(settings: Settings) -> ASGIApp:
     )
     app.mount("/static", StaticFiles(directory=str(resources.files("gradio_ui") / "static")))
     _mount(app, "/rep", rep.build())
-    return Doorway(app, Portal(SignIn(settings, pool), Api(client), cookie, public_url), MOUNTS)
+    portal = Portal(SignIn(settings, pool), Api(client, tracing), cookie, public_url)
+    return Visits(Doorway(app, portal, MOUNTS), tracing, [route.path for route in ROUTES], [*MOUNTS, "/static"])
 
 
 def _mount(app: FastAPI, path: str, blocks: gr.Blocks) -> None:

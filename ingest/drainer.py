@@ -11,12 +11,13 @@ that Bronze holds; the window is committed only if nobody wrote to Bronze since.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -28,13 +29,19 @@ from ingest.metrics import Metrics
 from ingest.settlement import SQL as SETTLEMENT
 from ingest.settlement import settle
 from receipts.bronze import TABLES
-from receipts.database import DatabaseRole, conninfo
+from receipts.database import DatabaseRole, conninfo, cursors
 from receipts.errors import ReceiptsError, Unavailable
 from receipts.lake import Lake, lake_of
+from receipts.logs import described
 from receipts.sql import load_sql
+from receipts.tracing import open_tracing, within
+
+if TYPE_CHECKING:
+    from receipts.spans import Tracing
 
 _log = logging.getLogger(__name__)
 _SQL = load_sql("ingest", "drainer")
+_NAMES = re.compile(r"[0-9a-f-]*[0-9][0-9a-f-]*")  # of files and versions, which each attempt has of its own
 _STANDBY_S = 0.5  # between two questions whether the leader is gone
 _MEASURE_S = 5.0  # between two measurements of the outbox, which cost a scan of what waits
 # A leader whose machine vanished loses its lock after 5 + 3 x 2 s: the server asks whether it is still there.
@@ -59,6 +66,7 @@ class _Work:
     lake: Lake
     metrics: Metrics
     at: At
+    tracing: Tracing | None = None
 
 
 def drain(settings: Settings) -> int:
@@ -71,11 +79,13 @@ def drain(settings: Settings) -> int:
         with _connected(settings) as connection:
             if not _leads(connection):
                 raise AnotherDrainer(AnotherDrainer.__doc__)
-            return _drain_all(
-                _Work(settings, connection, lake_of(settings), Metrics(), lambda _: None), threading.Event()
-            )
+            work = _Work(settings, connection, lake_of(settings), Metrics(), lambda _: None)
+            moved = _drain_all(work, threading.Event())
+            # A closed connection keeps its locks until the server notices: the next to drain would find this one.
+            connection.execute(_SQL["lead_no_more"])
+            return moved
     except _GIVEN_UP as error:
-        raise Unavailable(f"Postgres gave up a statement of the drainer ({_reason(error)}): try again.") from error
+        raise Unavailable(f"Postgres gave up a statement of the drainer ({described(error)}): try again.") from error
     except psycopg.OperationalError as error:
         raise Unavailable("Postgres cannot be reached: is the platform up?") from error
 
@@ -85,32 +95,40 @@ def drain_continuously(
 ) -> None:
     """Drain until `stop` is set; a failure of Postgres or of the lake is logged once and tried again."""
     metrics = metrics or Metrics()
+    tracing = open_tracing(settings, "drainer", settings.telemetry.job_share)
     patience = _Patience("Postgres is away; draining goes on when it is back")
     while not stop.is_set():
         try:
             with _connected(settings) as connection:
                 metrics.postgres_up.set(1)
                 _wait_to_lead(connection, stop)
-                _lead(_Work(settings, connection, lake_of(settings), metrics, at), stop, patience)
+                _lead(_Work(settings, connection, lake_of(settings), metrics, at, tracing), stop, patience)
         except psycopg.Error as error:
             metrics.postgres_up.set(0)
             stop.wait(patience.after(error))
         finally:
             metrics.leading.set(0)
+    if tracing is not None:
+        tracing.close()
 
 
 class _Patience:
-    """How long to wait after a failure: longer each time. Says the first of a row of failures, and when it is over."""
+    """How long to wait after a failure: longer each time. Says each reason once in a row of failures, and its end."""
 
     def __init__(self, trouble: str) -> None:
         self._trouble = trouble
         self._waits: Iterator[float] | None = None
+        self._said: set[str] = set()
 
     def after(self, error: Exception) -> float:
         """Return how many seconds to wait."""
         if self._waits is None:
-            _log.warning("%s: %s", self._trouble, _reason(error))
             self._waits = delays(0.2, 5.0)
+        text = described(error)
+        reason = _NAMES.sub("", text)  # a full disk may first show as a broken file, and only then as what it is
+        if reason not in self._said:
+            self._said.add(reason)
+            _log.warning("%s: %s", self._trouble, text)
         return next(self._waits)
 
     def over(self) -> None:
@@ -118,6 +136,7 @@ class _Patience:
         if self._waits is not None:
             _log.info("Draining goes on.")
         self._waits = None
+        self._said.clear()
 
 
 def _lead(work: _Work, stop: threading.Event, postgres: _Patience) -> None:
@@ -145,11 +164,6 @@ def _lead(work: _Work, stop: threading.Event, postgres: _Patience) -> None:
                 _measure(work)
             measured_at = time.monotonic()
         stop.wait(pause)
-
-
-def _reason(error: Exception) -> str:
-    """Return what went wrong in one line: Postgres adds where, which no reader of a log can follow."""
-    return (error.diag.message_primary if isinstance(error, psycopg.Error) else None) or str(error)
 
 
 def _drain_all(work: _Work, stop: threading.Event) -> int:
@@ -185,6 +199,12 @@ def _drain_window(work: _Work, horizon: int) -> int | None:
     (last,) = _one(work.connection, "find_window", horizon=horizon, limit=work.settings.ingest.drain_records)
     if last is None:
         return None
+    with within(work.tracing.start("drainer.window") if work.tracing is not None else None):
+        return _move(work, heads, last)
+
+
+def _move(work: _Work, heads: Mapping[str, Head], last: int) -> int:
+    """Commit a window's rows to Bronze and note that, and return how many they were. Raises Overtaken."""
     names = [name for (name,) in work.connection.execute(_SQL["list_tables"], {"last": last}).fetchall()]
     versions: dict[str, int] = {}
     moved = 0
@@ -235,7 +255,8 @@ def _measure(work: _Work) -> None:
 
 def _connected(settings: Settings) -> Connection:
     options = {"connect_timeout": 5, "options": _KEEPALIVE}  # 5 s: a down server must not hang a command
-    return psycopg.connect(conninfo(settings, DatabaseRole.INGEST, options), autocommit=True)
+    login = conninfo(settings, DatabaseRole.INGEST, options)
+    return psycopg.connect(login, autocommit=True, cursor_factory=cursors(settings))
 
 
 def _leads(connection: Connection) -> bool:

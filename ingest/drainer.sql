@@ -5,6 +5,10 @@
 -- Become the one drainer of this database for as long as the connection lives.
 SELECT pg_try_advisory_lock(hashtextextended('ingest.drainer', 0));
 
+-- name: lead_no_more
+-- Let another drainer lead, at once.
+SELECT pg_advisory_unlock_all();
+
 -- name: find_horizon
 -- The first transaction that may still add rows to a window.
 SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint;

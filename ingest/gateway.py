@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING
 
 import grpc
 
@@ -33,10 +34,15 @@ from ingest.protobuf_records import json_reader
 from ingest.store_directory import StoreDirectory
 from ingest.stream import Context, ProtocolError, Stream
 from ingest.tokens import Tokens
+from ingest.traces import begin_opening, opening_of
 from ingest.writer import Writer
 from receipts import bronze
 from receipts.errors import InvalidInput, Unauthenticated
 from receipts.lake import LakeTable
+from receipts.tracing import within
+
+if TYPE_CHECKING:
+    from receipts.spans import Tracing
 
 _TABLE_HEADER = "x-databricks-zerobus-table-name"
 _CLOSE_WITHIN_S = 1.0  # what tills are told at a graceful stop: far above the time an ack takes
@@ -47,13 +53,20 @@ class Gateway(wire_pb2_grpc.ZerobusServicer):
     """The service. One per process, with one writer."""
 
     def __init__(
-        self, writer: Writer, directory: StoreDirectory, tokens: Tokens, settings: IngestSettings, metrics: Metrics
+        self,
+        writer: Writer,
+        directory: StoreDirectory,
+        tokens: Tokens,
+        settings: IngestSettings,
+        metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self._writer = writer
         self._directory = directory
         self._tokens = tokens
         self._settings = settings
         self._metrics = metrics
+        self._tracing = tracing
         self._calls = 0  # streams, those included that are not open yet
         self._streams: set[Stream] = set()
         self._stopping = False
@@ -84,9 +97,11 @@ class Gateway(wire_pb2_grpc.ZerobusServicer):
         if self._calls > self._settings.max_streams:
             sentence = f"This gateway has {self._settings.max_streams} streams, which is all it takes; try again."
             raise ProtocolError(grpc.StatusCode.RESOURCE_EXHAUSTED, sentence)
+        since_ns = begin_opening(self._tracing)
         headers = _headers(context)
         claims = self._claims(headers)
-        stream = self._open(await _first(messages), headers, claims)
+        with within(opening_of(self._tracing, headers, claims.client_id, since_ns)):
+            stream = self._open(await _first(messages), headers, claims)
         self._streams.add(stream)
         try:
             opened = wire_pb2.StreamOpened(stream_id=str(uuid.uuid4()))
@@ -120,7 +135,7 @@ class Gateway(wire_pb2_grpc.ZerobusServicer):
         source = headers.get("user-agent", "unknown").split(" ")[0][:60]
         settings = self._settings
         intake = Intake(table.name, source, _reader(asked), self._directory, settings.max_record_bytes, claims)
-        return Stream(asked.record_format, intake, self._writer, settings, claims, self._metrics)
+        return Stream(asked.record_format, intake, self._writer, settings, self._metrics, self._tracing)
 
 
 async def _first(messages: AsyncIterator[wire_pb2.FromTill]) -> wire_pb2.FromTill:

@@ -38,6 +38,11 @@ class Intake:
         self._max_record_bytes = max_record_bytes
         self._claims = claims
 
+    @property
+    def expires_at(self) -> datetime:
+        """Return until when the stream's token is good."""
+        return self._claims.expires_at
+
     async def validate(self, payloads: Sequence[bytes]) -> list[Incoming]:
         """Return one record for each payload, accepted or refused, in the same order."""
         origin = Origin(self.bronze_table, self._source, datetime.now(UTC))

@@ -14,23 +14,12 @@ from pathlib import Path
 import polars as pl
 
 from ingest.evidence import Evidence
+from receipts.breach import Breach
 from receipts.errors import InvalidInput
 
 _EXAMPLES = 5
 _IDENTITY = ["digest", "refused"]
 _SENT = {"receipt_id": pl.String, "digest": pl.Binary, "acked": pl.Boolean}
-
-
-@dataclass(frozen=True, slots=True)
-class Breach:
-    """A way in which the promise is broken, how often, and the first receipts it is broken for."""
-
-    what: str
-    count: int
-    examples: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"{self.count} {self.what}: {', '.join(self.examples)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import psycopg
 
 from configs.settings import Settings
 from ingest.recording import Connection
-from receipts.database import DatabaseRole, conninfo, hang_up
+from receipts.database import DatabaseRole, async_cursors, conninfo, hang_up
 
 # How long a dead server may go unnoticed: less than the 8 s after which a till's SDK gives up.
 _CONNECT_TIMEOUT_S = 3
@@ -23,6 +23,7 @@ class Link:
     """A connection of the ingest role for one task; not to be shared by tasks that run at once."""
 
     def __init__(self, settings: Settings) -> None:
+        self._cursors = async_cursors(settings)
         self._patience_s = settings.database.statement_timeout_ms / 1000 + _GRACE_S
         self._login = partial(
             conninfo,
@@ -71,7 +72,9 @@ class Link:
 
     async def _open(self) -> Connection:
         if self._connection is None or self._connection.broken or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(self._login(), autocommit=True)
+            self._connection = await psycopg.AsyncConnection.connect(
+                self._login(), autocommit=True, cursor_factory=self._cursors
+            )
             self._connection.add_notice_handler(self._notice)
         return self._connection
 

@@ -17,7 +17,6 @@ from ingest.gateway import Gateway
 from ingest.lifeline import Lifeline
 from ingest.link import Link
 from ingest.metrics import Metrics
-from ingest.metrics_server import serving_metrics
 from ingest.outbox_way import OutboxWay
 from ingest.rpc_server import RpcServer
 from ingest.store_directory import StoreDirectory
@@ -26,6 +25,8 @@ from ingest.token_server import serving_tokens
 from ingest.tokens import load_tokens
 from ingest.writer import Writer
 from receipts.lake import lake_of
+from receipts.metrics_server import serving_metrics
+from receipts.tracing import open_tracing
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +79,10 @@ async def running(
         direct = DirectWay(lake, settings.ingest)
         parts.push_async_callback(direct.close)
         writer = Writer(OutboxWay(links[1]), direct, directory, settings.ingest, on_ready, metrics)
-        gateway = Gateway(writer, directory, tokens, settings.ingest, metrics)
+        tracing = open_tracing(settings, "gateway")
+        if tracing is not None:
+            parts.push_async_callback(asyncio.to_thread, tracing.close)  # when all that is traced has ended
+        gateway = Gateway(writer, directory, tokens, settings.ingest, metrics, tracing)
         port = settings.ingest.metrics_port + slot
         # First, to answer for as long as streams finish.
         parts.enter_context(serving_metrics(metrics.registry, port, settings.ingest.metrics_host, rpc.is_ready))

@@ -7,19 +7,22 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
 
 from configs.settings import IngestSettings
-from ingest.access import Claims
 from ingest.generated import wire_pb2
 from ingest.intake import Intake
 from ingest.metrics import Metrics
 from ingest.records import Incoming
 from ingest.submissions import Submission
 from ingest.writer import Writer
+from receipts.tracing import current, within
+
+if TYPE_CHECKING:
+    from receipts.spans import Span, Tracing
 
 _CLOSE_BEFORE_S = 60.0  # how long before its token expires a till is asked to come back with a new one
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -46,14 +49,16 @@ class Stream:
         intake: Intake,
         writer: Writer,
         settings: IngestSettings,
-        claims: Claims,
         metrics: Metrics,
+        tracing: Tracing | None,
     ) -> None:
         self._payload = "json" if record_format == wire_pb2.JSON else "proto"
         self._intake = intake
         self._writer = writer
         self._settings = settings
-        self._expires_at = claims.expires_at
+        self._tracing = tracing
+        self._opening = current()  # the span within which the stream was opened
+        self._expires_at = intake.expires_at
         self._metrics = metrics
         self._received_bytes = metrics.bytes.labels(intake.bronze_table)
         self._unacked_records = 0
@@ -103,22 +108,29 @@ class Stream:
             offset, payloads = self._open(message)
             if offset != self._received + 1:
                 raise _invalid(f"offset {offset} is out of order: expected {self._received + 1}, one for each message.")
-            records = await self._intake.validate(payloads)
-            self._submit(offset, records, sum(map(len, payloads)), read_at)
+            span = self._begin_message()
+            with within(None if span is None else span.child("validate")):
+                records = await self._intake.validate(payloads)
+            self._submit(offset, records, sum(map(len, payloads)), read_at, span)
             while self._is_full():
                 self._room.clear()
                 await self._room.wait()
 
-    def _submit(self, offset: int, records: Sequence[Incoming], size_bytes: int, read_at: float) -> None:
+    def _begin_message(self) -> Span | None:
+        links = () if self._opening is None else (self._opening,)
+        return None if self._tracing is None else self._tracing.start("gateway.message", "server", links=links)
+
+    def _submit(
+        self, offset: int, records: Sequence[Incoming], size_bytes: int, read_at: float, span: Span | None
+    ) -> None:
         """Hand a message to the writer; nothing waits in here, so a stream that is cut did all of it or nothing."""
         self._received = offset
         self._unacked_records += len(records)
         self._unacked_bytes += size_bytes
         self._received_bytes.inc(size_bytes)
         self._metrics.in_flight.inc(len(records))
-        self._writer.submit(
-            Submission(records, partial(self._note, offset, len(records), size_bytes, read_at), size_bytes)
-        )
+        note = partial(self._note, offset, len(records), size_bytes, read_at, span)
+        self._writer.submit(Submission(records, note, size_bytes, span))
 
     def _is_full(self) -> bool:
         return (
@@ -141,7 +153,10 @@ class Stream:
         content = getattr(body, payload)
         return body.offset, [content] if kind == "record" else content.records
 
-    def _note(self, offset: int, records: int, size_bytes: int, read_at: float) -> None:
+    def _note(self, offset: int, records: int, size_bytes: int, read_at: float, span: Span | None) -> None:
+        if span is not None:
+            span.tell({"receipts.records": records, "receipts.bytes": size_bytes})
+            span.end()
         self._durable = offset
         self._unacked_records -= records
         self._unacked_bytes -= size_bytes

@@ -6,19 +6,24 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ingest.records import Incoming
+
+if TYPE_CHECKING:
+    from receipts.spans import Span
 
 _GROUP_BYTES = 32 * 2**20  # as one transaction: Postgres holds the arrays of a statement in memory, three times over
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The records of one message, their bytes, and what to call once they are durable."""
+    """The records of one message, what to call once they are durable, and their bytes."""
 
     records: Sequence[Incoming]
     on_durable: Callable[[], None]
     size_bytes: int = 0
+    span: Span | None = None  # of the message, where it is traced
 
 
 class Submissions:

@@ -22,6 +22,8 @@ from ingest.records import Incoming, OutboxRow, StorePlace, StoreRow
 from ingest.store_directory import StoreDirectory
 from ingest.submissions import Submission, Submissions
 from ingest.tallies import tally
+from ingest.traces import group_of
+from receipts.tracing import within
 
 _log = logging.getLogger(__name__)
 _PROBE_S = 1.0  # how often Postgres is asked whether it is back
@@ -81,7 +83,8 @@ class Writer:
             tasks.create_task(self._watch_postgres(), name="ingest-postgres-watch")
             while True:
                 group = await self._next_group()
-                await self._write(self._numbering.number(chain.from_iterable(one.records for one in group)))
+                with within(group_of(group)):
+                    await self._write(self._numbering.number(chain.from_iterable(one.records for one in group)))
                 self._submissions.done(group)
 
     async def drain(self) -> None:

@@ -21,6 +21,7 @@ from data_jobs.events.openlineage import to_run_events
 from data_jobs.events.rows import SCHEMA, Event
 from data_jobs.tables.events_pipeline import TABLE
 from receipts.lake import Lake
+from receipts.logs import described
 
 _LOG = logging.getLogger(__name__)
 _STRETCH_BYTES = 1024 * 1024  # of compressed events: what is sent between two moves of the cursor
@@ -86,6 +87,6 @@ def _send(receiver: Receiver, lake: Lake, event: Event, namespace: str) -> bool:
     except requests.HTTPError as error:
         if error.response is None or error.response.status_code not in _NEVER_TAKEN:
             raise
-        _LOG.error("The lineage of %s, run %s, was refused for good: %s", event.table, event.run, error)
+        _LOG.error("The lineage of %s, run %s, was refused for good: %s", event.table, event.run, described(error))
         return False
     return True

@@ -16,6 +16,7 @@ from data_jobs.commits import Lineage
 from data_jobs.events.rows import Event, to_arrow
 from data_jobs.tables.events_pipeline import TABLE
 from receipts.lake import Lake
+from receipts.logs import described
 
 _LOG = logging.getLogger(__name__)
 _AGAIN = timedelta(hours=1)  # a batch is tried again every few seconds; the same failure is told once in this time
@@ -46,7 +47,7 @@ def record_failure(lake: Lake, table: str, error: str, lineage: Lineage | None =
         if not _was_told(lake, event):
             write_deltalake(handle, to_arrow([event]), mode="append")
     except (DeltaError, OSError) as problem:
-        _LOG.warning("The failure of a batch of %s could not be recorded: %s", table, problem)
+        _LOG.warning("The failure of a batch of %s could not be recorded: %s", table, described(problem))
 
 
 def _was_told(lake: Lake, event: Event) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from configs.settings import Settings
 from data_jobs.events.log import record_events
 from receipts.lake import lake_of
+from receipts.logs import described
 
 if TYPE_CHECKING:
     from data_jobs.events.delivery import Receiver
@@ -59,7 +60,7 @@ class _Teller:
                 self._deliver()
         except Exception as error:  # noqa: BLE001  whatever it is, the pipeline goes on; commits keep what is to be told
             if not self._away:
-                _LOG.warning("Events could not be told and will be later: %s", error)
+                _LOG.warning("Events could not be told and will be later: %s", described(error))
             self._away = True
         else:
             self._away = False

@@ -16,6 +16,7 @@ from data_jobs.trail.copying import Copied, copy_groups, find_newest, take_apart
 from data_jobs.trail.keys import signing_keys
 from data_jobs.trail.place import AnchorsContradict, place_of, publish
 from receipts.lake import Lake, lake_of
+from receipts.logs import described
 
 _LOG = logging.getLogger(__name__)
 _STEP_S = 1.0  # of a round: a backlog does not hold receipts up, and is not kept for a commit a round
@@ -58,4 +59,4 @@ def _publish(settings: Settings, lake: Lake) -> None:
     except AnchorsContradict as error:
         _LOG.error("The audit trail's anchors were changed: %s", error)
     except (OSError, ValueError, DeltaError, pl.exceptions.PolarsError) as error:  # whatever ails the store
-        _LOG.warning("No anchors could be written to %s: %s", place.root, error)
+        _LOG.warning("No anchors could be written to %s: %s", place.root, described(error))

@@ -18,6 +18,7 @@ from deltalake import CommitProperties, Transaction, write_deltalake
 from data_jobs.declaration import polars_schema
 from data_jobs.tables.events_nightly import TABLE
 from receipts.lake import Lake
+from receipts.logs import described
 
 _LOG = logging.getLogger(__name__)
 _RETRY = timedelta(minutes=15)
@@ -102,7 +103,7 @@ def _attempt(lake: Lake, job: Job, night: date, clock: Callable[[], datetime]) -
                 _LOG.info("%s", step)
             yield
     except Exception as error:  # noqa: BLE001  whatever a job fails of, receipts go on being refined
-        problem = f"{type(error).__name__}: {error}"
+        problem = described(error)
         _LOG.warning("The nightly job %s failed and is tried again in %s: %s", job.name, _RETRY, problem)
     else:
         _LOG.info("The nightly job %s is done after %d steps", job.name, steps)

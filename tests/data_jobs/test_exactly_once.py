@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from receipts.lake import Lake, lake_of
 from receipts.models import Receipt
 from tests.data_jobs.landing import RECEIVED_AT, land, land_payloads, rows_of
 from tests.fixtures.environment import environment_of
+from tests.fixtures.processes import started
 from tests.fixtures.retail import CHICKEN, MILK, make_receipt, make_store
 
 PIPELINE = [sys.executable, "-m", "cluster.commands", "pipeline", "run"]
@@ -54,17 +57,21 @@ def receipts(batch: int, count: int = 60) -> list[Receipt]:
     ]
 
 
-def start(settings: Settings, *options: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def start(settings: Settings, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """Start a pipeline run as an operator does."""
-    log = (settings.state_dir / "pipeline.log").open("ab")
-    with log:
-        return subprocess.Popen([*PIPELINE, *options], env=environment_of(settings), stdout=log, stderr=log)
+    environment = environment_of(settings)
+    with (
+        (settings.state_dir / "pipeline.log").open("ab") as log,
+        started([*PIPELINE, *options], env=environment, stdout=log, stderr=log) as process,
+    ):
+        yield process
 
 
 def finish(settings: Settings) -> None:
     """Run the pipeline to its end."""
     with start(settings) as process:
-        assert process.wait(timeout=300) == 0, Path(settings.state_dir, "pipeline.log").read_text()
+        assert process.wait(timeout=240) == 0, Path(settings.state_dir, "pipeline.log").read_text()
 
 
 def commits(lake: Lake) -> int:

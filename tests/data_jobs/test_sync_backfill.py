@@ -25,6 +25,7 @@ from receipts.lake import Lake, lake_of
 from receipts.models import Receipt
 from tests.data_jobs.landing import RECEIVED_AT, land, refine_here, rows_of
 from tests.fixtures.environment import environment_of
+from tests.fixtures.processes import started
 from tests.fixtures.retail import MILK, make_customer, make_receipt, make_store, store_rows
 
 RECEIPTS, PRODUCTS = find_table("silver.receipts"), find_table("silver.products")
@@ -119,7 +120,7 @@ def test_killed_again_and_again_a_back_fill_brings_every_receipt_once(
     )
     command = [sys.executable, "-c", script, filled.root]
     for steps in (1, 2, 4):
-        with subprocess.Popen(command, env=environment_of(settings), stdout=subprocess.PIPE, text=True) as process:
+        with started(command, env=environment_of(settings), stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert len(list(islice(process.stdout, steps))) == steps
             process.kill()

@@ -7,7 +7,7 @@ from configs.settings import Settings
 from receipts.database import DatabaseRole, connect
 
 _TABLES = ("events", "chains", "spool", "projections", "faults", "retirements")
-_MAY = {(DatabaseRole.PIPELINE, table, "SELECT") for table in _TABLES if table != "faults"}
+_MAY = {(DatabaseRole.PIPELINE, table, "SELECT") for table in _TABLES}
 _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "TRIGGER", "REFERENCES")
 _FUNCTIONS = {
     "append": set(),
