@@ -3,47 +3,95 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
-from datetime import UTC, date, datetime
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
 
 import psutil
 import psycopg
-from psycopg.rows import dict_row
+from psycopg import Cursor
+from psycopg.rows import DictRow, dict_row
 
+from cluster import ray_node
+from cluster.diagnosis import diagnose
+from cluster.gateways import targets_file
+from cluster.health import reachable
+from cluster.jobs_watch import JobsWatch
+from cluster.lags import LakeWatch
 from cluster.parts import PARTS, Part, process_of
+from cluster.processes import read_record
+from cluster.serving_rates import serving_now
 from cluster.standbys import list_servers
-from configs.settings import Settings, SettingsError
+from configs.settings import EMBEDDED, Settings, SettingsError
 from receipts.database import DatabaseRole, conninfo
-from receipts.lake import Lake, lake_of
+from receipts.lake import lake_of
 from receipts.sql import load_sql
 
 _SQL = load_sql("cluster", "status")
 _STATEMENT_MS = 60_000  # counting a hundred million rows takes long; a status that hangs for ever helps nobody
 
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Who looks again and again keeps one, and each look then costs what has changed."""
+
+    lake: LakeWatch
+    jobs: JobsWatch
+
+
+def watch_of(settings: Settings) -> Watch:
+    """Return a watch that has not looked yet."""
+    lake = LakeWatch(lake_of(settings))
+    return Watch(lake, JobsWatch(lake))
+
 
 def collect(settings: Settings) -> dict[str, Any]:
-    """Return the whole status as plain values. A part that is down is told as such and never raises.
+    """Return the whole status as plain values: what `look` tells, and what takes counting.
 
-    Keys: `healthy`, `parts` (name, state, pid, uptime_s), `servers` (the embedded Postgres servers and their lags),
-    `postgres` and `ingest` (counts, null when down), `lake` (version and rows by table), `refinement` and `sync`
-    (versions and lag_s by table), `nightly` (the last attempt at each job), `urls`.
+    Besides: `postgres` (counts, null when down), and `lake` tells the rows of each table with its version.
     """
-    parts = [_part(settings, part) for part in PARTS]
-    lake = _measure_lake(lake_of(settings))
-    database = _ask_database(settings)
-    return {
-        "healthy": all(part["state"] == "healthy" for part in parts),
-        "parts": parts,
-        "servers": [asdict(one) for one in list_servers(settings)] if settings.database.dsn is None else [],
-        "postgres": database["rows"],
-        "ingest": database["ingest"],
-        "lake": lake,
-        "refinement": _measure_refinement(lake_of(settings), lake),
-        "sync": _measure_sync(lake_of(settings), lake, database["watermarks"]),
-        "nightly": _list_nightly(lake_of(settings)),
-        "urls": urls(settings),
+    watch = watch_of(settings)
+    told = look(settings, watch)
+    versions: Mapping[str, int | None] = told["lake"]
+    lake = {
+        name: None if version is None else {"version": version, "rows": watch.lake.lake.open(name).count()}
+        for name, version in versions.items()
     }
+    return told | {"postgres": _ask(settings, _count), "lake": lake}
+
+
+def look(settings: Settings, watch: Watch) -> dict[str, Any]:
+    """Return what can be told without counting rows. A part that is down is told as such and never raises.
+
+    Keys: `healthy`; `problems` (what, do, ill), the worst first; `parts` (name, state, pid, uptime_s); `servers` (the
+    embedded Postgres servers and their lags); `ingest` (what waits and was refused) and `audit` (how much of the trail
+    is not taken apart or anchored), both null when Postgres is down; `lake` (version by table), `refinement` and `sync`
+    (versions and lag_s by table); `nightly` (the last attempt at each job), `failed_batches` of the last hour by table;
+    `serving` (replicas, and rates of the last minute); `disk_free` as a share; `urls`, and `metrics` for Prometheus.
+    """
+    versions = watch.lake.versions()
+    anchor = watch.jobs.anchor()
+    asked = _ask(settings, lambda cursor: _measure(cursor, anchor["position"])) or {}
+    told: dict[str, Any] = {
+        "parts": [_part(settings, part) for part in PARTS if _is_here(settings, part)],
+        "servers": [asdict(one) for one in list_servers(settings)] if settings.database.dsn is None else [],
+        "ingest": asked.get("ingest"),
+        "audit": asked["audit"] | {"anchor_age_s": anchor["age_s"]} if asked else None,
+        "lake": versions,
+        "refinement": watch.lake.refinement(versions),
+        "sync": watch.lake.sync(asked.get("watermarks", [])),
+        "nightly": watch.jobs.nightly(),
+        "failed_batches": watch.jobs.failed_batches(),
+        "serving": serving_now(settings),
+        "disk_free": _disk_free(settings.state_dir),
+        "urls": urls(settings),
+        "metrics": metrics_places(settings),
+    }
+    problems = diagnose(told)
+    return {"healthy": not any(one["ill"] for one in problems), "problems": problems, **told}
 
 
 def urls(settings: Settings) -> dict[str, str]:
@@ -54,6 +102,26 @@ def urls(settings: Settings) -> dict[str, str]:
         "gateway": f"grpc://{settings.ingest.host}:{settings.ingest.port}",
         "lake": settings.lake_root,
     }
+
+
+def metrics_places(settings: Settings) -> dict[str, str]:
+    """Return where Prometheus finds what, as far as this machine knows; configs/monitoring/prometheus.yaml says how."""
+    ray = {} if settings.ray.address is not None else {"haproxy": settings.ray.port + 2, "ray": settings.ray.port + 7}
+    serve = f"http://{reachable(settings.serve.metrics_host)}:{settings.serve.metrics_port}/metrics"
+    drainer = f"http://{reachable(settings.ingest.metrics_host)}:{settings.ingest.drainer_metrics_port}/metrics"
+    return {
+        "serve": serve,
+        "monitor": f"http://{reachable(settings.monitor.host)}:{settings.monitor.port}/metrics",
+        "gateways": str(targets_file(settings)),
+        "drainer": drainer,
+        **{name: f"http://127.0.0.1:{port}/metrics" for name, port in ray.items()},
+    }
+
+
+def _is_here(settings: Settings, part: Part) -> bool:
+    """Say whether a part can be asked here: on real infrastructure others are somebody else's to start and to watch."""
+    known_by_address = part.name in {"postgres", ray_node.NAME}
+    return settings.environment == EMBEDDED or known_by_address or read_record(settings, part.name) is not None
 
 
 def _part(settings: Settings, part: Part) -> dict[str, Any]:
@@ -69,82 +137,35 @@ def _part(settings: Settings, part: Part) -> dict[str, Any]:
     return told
 
 
-def _ask_database(settings: Settings) -> dict[str, Any]:
-    answer: dict[str, Any] = {"rows": None, "ingest": None, "watermarks": []}
+def _ask(settings: Settings, ask: Callable[[Cursor[DictRow]], T]) -> T | None:
+    """Return what the database answers; null when it does not."""
     try:
         options = {"connect_timeout": 2, "options": f"-c statement_timeout={_STATEMENT_MS}"}
         with (
             psycopg.connect(conninfo(settings, DatabaseRole.PIPELINE, options)) as connection,
             connection.cursor(row_factory=dict_row) as cursor,
         ):
-            answer["rows"] = cursor.execute(_SQL["count_rows"]).fetchone()
-            answer["ingest"] = cursor.execute(_SQL["measure_ingest"]).fetchone()
-            answer["watermarks"] = cursor.execute(_SQL["list_watermarks"]).fetchall()
-    except (psycopg.Error, SettingsError) as error:
-        answer["rows"] = None
-        answer["problem"] = str(error)
-    return answer
-
-
-def _measure_lake(lake: Lake) -> dict[str, dict[str, int] | None]:
-    """Return version and rows of every table of the lake; null for one that has not been created."""
-    from data_jobs.catalogue import TABLES as REFINED  # noqa: PLC0415  needed here only and slow to import
-    from receipts.bronze import TABLES as BRONZE  # noqa: PLC0415  as above
-
-    names = [table.name for table in BRONZE] + [table.name for table in REFINED]
-    return {name: _measure(lake, name) for name in names}
-
-
-def _measure(lake: Lake, name: str) -> dict[str, int] | None:
-    if not lake.exists(name):
+            return ask(cursor)
+    except (psycopg.Error, SettingsError):
         return None
-    table = lake.open(name)
-    return {"version": table.version(), "rows": table.count()}
 
 
-def _measure_refinement(lake: Lake, measured: dict[str, dict[str, int] | None]) -> dict[str, dict[str, Any]]:
-    """Return how far each refined table has read the table that drives it."""
-    from data_jobs.catalogue import TABLES as REFINED  # noqa: PLC0415  needed here only and slow to import
-
-    told: dict[str, dict[str, Any]] = {}
-    for table in REFINED:
-        source = table.input.name if table.input is not None else None
-        if source is None or measured[table.name] is None or measured[source] is None:
-            continue
-        read = lake.open(table.name).transaction_version(table.cursor)
-        told[table.name] = {"source": source, **_lag(lake, source, measured[source], -1 if read is None else read)}
-    return told
+def _count(cursor: Cursor[DictRow]) -> dict[str, Any] | None:
+    return cursor.execute(_SQL["count_rows"]).fetchone()
 
 
-def _measure_sync(
-    lake: Lake, measured: dict[str, dict[str, int] | None], watermarks: list[dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """Return how far Postgres has followed each served table."""
+def _measure(cursor: Cursor[DictRow], anchored: int) -> dict[str, Any]:
     return {
-        mark["table_name"]: {
-            "synced_at": mark["synced_at"].astimezone(UTC).isoformat(),
-            **_lag(lake, mark["table_name"], measured.get(mark["table_name"]), mark["version"]),
-        }
-        for mark in watermarks
+        "ingest": cursor.execute(_SQL["measure_ingest"]).fetchone(),
+        "audit": cursor.execute(_SQL["measure_audit"], {"anchored": anchored}).fetchone(),
+        "watermarks": cursor.execute(_SQL["list_watermarks"]).fetchall(),
     }
 
 
-def _list_nightly(lake: Lake) -> dict[str, dict[str, Any]]:
-    """Return the last attempt at each nightly job, with times as text."""
-    from data_jobs.upkeep.nightly import list_last  # noqa: PLC0415  needed here only and slow to import
-
-    return {
-        job: {name: value.isoformat() if isinstance(value, date) else value for name, value in last.items()}
-        for job, last in list_last(lake).items()
-    }
-
-
-def _lag(lake: Lake, name: str, latest: dict[str, int] | None, read: int) -> dict[str, Any]:
-    """Compare a version read with the latest; `lag_s` is the age of the oldest commit that was not read yet."""
-    version = latest["version"] if latest is not None else read
-    behind = max(version - read, 0)
-    lag_s = 0.0
-    if behind and latest is not None:
-        oldest = min(int(commit["timestamp"]) for commit in lake.open(name).history(behind))
-        lag_s = max(datetime.now(UTC).timestamp() - oldest / 1000, 0.0)
-    return {"version": read, "latest": version, "behind": behind, "lag_s": round(lag_s, 3)}
+def _disk_free(folder: Path) -> float | None:
+    """Return which share of the disk below the state folder is free."""
+    try:
+        usage = psutil.disk_usage(str(folder))
+    except OSError:
+        return None
+    return round(usage.free / max(usage.total, 1), 3)

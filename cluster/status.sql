@@ -22,3 +22,15 @@ SELECT
 -- name: list_watermarks
 -- How far Postgres follows each table of the lake.
 SELECT table_name, version, committed_at, synced_at FROM sync.watermarks ORDER BY table_name;
+
+-- name: measure_audit
+-- How far the audit trail is, how old the oldest events are that cannot be searched or are not anchored yet, and faults.
+SELECT
+    (SELECT coalesce(max(position), 0) FROM audit.projections) AS position,
+    (SELECT coalesce(extract(epoch FROM clock_timestamp() - min(s.recorded_at)), 0)::float8
+     FROM audit.chains c JOIN audit.spool s ON s.chain = c.chain AND s.seq > c.projected
+     WHERE c.closed_at IS NULL) AS unprojected_oldest_s,
+    coalesce((SELECT extract(epoch FROM clock_timestamp() - s.recorded_at)::float8
+     FROM audit.projections p JOIN audit.spool s ON s.chain = p.chain AND s.seq = p.seq
+     WHERE p.position > %(anchored)s ORDER BY p.position LIMIT 1), 0) AS unanchored_oldest_s,
+    (SELECT count(*) FROM audit.faults) AS faults;

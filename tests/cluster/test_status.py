@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, Transaction, write_deltalake
 
+from cluster.commands.platform import _show_status
 from cluster.status import collect
 from configs.settings import Settings
 from data_jobs.catalogue import find_table
@@ -105,3 +106,20 @@ def test_the_last_attempt_at_each_nightly_job_is_told(settings: Settings):
     assert set(told) == {"compaction", "vacuum"}
     assert (told["vacuum"]["night"], told["vacuum"]["steps"], told["vacuum"]["error"]) == ("2026-11-23", 1, None)
     assert told["vacuum"]["ended_at"] == _NOW.isoformat()
+
+
+def test_what_is_wrong_comes_first_with_what_to_do_and_replicas_and_metrics_are_told(settings: Settings, capsys):
+    told = collect(settings)
+    assert not told["healthy"]
+    assert ("portal: down", True) in {(one["what"], one["ill"]) for one in told["problems"]}
+    assert told["serving"]["applications"]["lookup"] == {"running": 0, "wanted": 1}
+    assert told["audit"]["faults"] == 0
+    _show_status(told)
+    shown = capsys.readouterr().out
+    assert shown.index("receipts up") < shown.index("application")
+    assert f":{settings.serve.metrics_port}/metrics" in shown
+
+
+def test_elsewhere_only_what_was_started_here_is_called_down(settings: Settings):
+    production = settings.model_copy(update={"environment": "production"})
+    assert {part["name"] for part in collect(production)["parts"]} == {"postgres", "ray"}

@@ -1,29 +1,26 @@
 """The files for clusters and monitoring, checked as far as that can be done without either."""
 
-import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
-from ray.serve.schema import ServeDeploySchema
 
-import cluster.deploy
 from cluster.ray_node import node_environment
+from cluster.serve_variables import serve_variables
 from configs.settings import Settings, load_settings
-from serve_apps.capabilities import CAPABILITIES, SIGN_IN
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 MANIFESTS = list(yaml.safe_load_all((CONFIGS / "kubernetes" / "receipts.yaml").read_text()))
 SERVICE = next(one for one in MANIFESTS if one["kind"] == "RayService")
-SERVE = yaml.safe_load(SERVICE["spec"]["serveConfigV2"])
-OWN_TO_ONE_MACHINE = re.compile(r"PORT|_LOC$|PATH|SERVER_STATE|TMPDIR|DRAIN|AUTH|ACCEL")
+OWN_TO_ONE_MACHINE = re.compile(r"PORT|_LOC$|PATH|SERVER_STATE|TMPDIR|DRAIN|AUTH|ACCEL|NBTHREAD|MAXCONN")
 
 
 def ray_variables():
-    """Return what our own node sets and every node elsewhere needs as well."""
+    """Return what every node elsewhere needs: what our own node sets, and what Serve needs in production."""
     embedded = node_environment(Settings(ray={"address": "elsewhere:6379"}))
-    return {key for key in embedded if not OWN_TO_ONE_MACHINE.search(key)}
+    return {key: value for key, value in embedded.items() if not OWN_TO_ONE_MACHINE.search(key)} | serve_variables()
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.name)
@@ -31,25 +28,12 @@ def test_every_file_is_yaml(path):
     assert list(yaml.safe_load_all(path.read_text()))
 
 
-def test_ray_accepts_the_serve_configuration_and_knows_its_keys():
-    ServeDeploySchema.model_validate(SERVE)
-    assert SERVE.keys() <= ServeDeploySchema.model_fields.keys(), "Ray ignores unknown keys silently"
-
-
-def test_kubernetes_serves_every_capability_where_the_command_would():
-    served = {(app["name"], app["route_prefix"]) for app in SERVE["applications"]}
-    assert served == {(one.name, one.prefix) for one in (SIGN_IN, *CAPABILITIES)}
-    for app in SERVE["applications"]:
-        module, name = app["import_path"].split(":")
-        assert (module, name) == (cluster.deploy.__name__, cluster.deploy.build.__name__)
-        assert app["args"] == {"capability": app["name"]}
-
-
 def test_nodes_everywhere_get_the_ray_settings_that_were_measured():
     kubernetes = next(one["data"] for one in MANIFESTS if one["kind"] == "ConfigMap")
-    machines = yaml.safe_load((CONFIGS / "ray" / "cluster.yaml").read_text())["docker"]["run_options"]
-    assert ray_variables() <= kubernetes.keys()
-    assert ray_variables() <= {re.sub(r'^-e "?(\w+)=.*', r"\1", option) for option in machines}
+    options = yaml.safe_load((CONFIGS / "ray" / "cluster.yaml").read_text())["docker"]["run_options"]
+    machines = dict(shlex.split(option)[1].split("=", 1) for option in options if option.startswith("-e "))
+    for given in (kubernetes, {name: value.strip("'") for name, value in machines.items()}):
+        assert {name: given.get(name) for name in ray_variables()} == ray_variables()
 
 
 def test_no_file_holds_a_secret():
@@ -90,10 +74,27 @@ def test_every_alert_says_what_is_noticed_and_what_to_do():
     groups = yaml.safe_load((CONFIGS / "monitoring" / "alerts.yaml").read_text())["groups"]
     for rule in (rule for group in groups for rule in group["rules"]):
         assert {"alert", "expr", "for", "labels", "annotations"} <= rule.keys()
-        assert {"summary", "action"} == rule["annotations"].keys()
+        assert {"summary", "action"} <= rule["annotations"].keys() <= {"summary", "action", "runbook"}
 
 
-def test_every_panel_of_the_dashboard_has_a_query():
-    panels = json.loads((CONFIGS / "monitoring" / "dashboard.json").read_text())["panels"]
-    assert all(target["expr"] for panel in panels for target in panel["targets"])
-    assert len({panel["id"] for panel in panels}) == len(panels)
+def _ports(pods):
+    return {port["name"]: port["containerPort"] for one in pods["spec"]["containers"] for port in one.get("ports", ())}
+
+
+def test_prometheus_finds_on_kubernetes_what_the_pods_serve_under_the_names_that_rules_ask_for():
+    (workers,) = SERVICE["spec"]["rayClusterConfig"]["workerGroupSpecs"]
+    templates = [one["spec"]["template"] for one in MANIFESTS if one["kind"] == "Deployment"] + [workers["template"]]
+    pods = {template["metadata"]["labels"]["app"]: _ports(template) for template in templates}
+    jobs = {}
+    for monitor in yaml.safe_load_all((CONFIGS / "kubernetes" / "monitoring.yaml").read_text()):
+        ports = pods[monitor["spec"]["selector"]["matchLabels"]["app"]]
+        for endpoint in monitor["spec"]["podMetricsEndpoints"]:
+            (relabeling,) = endpoint["relabelings"]
+            jobs[relabeling["replacement"]] = ports[endpoint["port"]]
+    settings = Settings()
+    assert jobs == {
+        "serve": settings.serve.metrics_port, "haproxy": 9101, "ray": 8080, "ingest": settings.ingest.metrics_port,
+        "drainer": settings.ingest.drainer_metrics_port, "monitor": settings.monitor.port,
+    }  # fmt: skip
+    scraped = yaml.safe_load((CONFIGS / "monitoring" / "prometheus.yaml").read_text())["scrape_configs"]
+    assert jobs.keys() <= {job["job_name"] for job in scraped}
