@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import random
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -12,11 +11,13 @@ from datetime import date
 from typing import Generic, TypeVar
 
 from loadtest.targets import Target
+from receipts.identity import MAX_REGISTER, MAX_SEQUENCE, natural_key
+from receipts.identity import receipt_id as id_of
 from receipts.money import format_cents
 from receipts.text import normalise
 
 T = TypeVar("T")
-_MEDIAN_THINK_S, _SPREAD = 2.0, 0.6  # half of the pauses below 2 s, one in twenty above 5 s
+_NEVER_REACHED = MAX_SEQUENCE - 99_999  # a register that counts so far within a day does not exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,17 @@ class Zipf(Generic[T]):
         return self.items[bisect_left(self._steps, source.random() * self._steps[-1])]
 
 
-def think_s(source: random.Random, scale: float) -> float:
-    """Return a pause between two clicks in seconds: log-normal, as measured pauses of people are; 0 for scale 0."""
-    return scale * source.lognormvariate(math.log(_MEDIAN_THINK_S), _SPREAD)
-
-
 def misread(receipt_id: str, source: random.Random) -> str:
     """Return the id with one digit read wrongly: it must be refused."""
     at = source.randrange(len(receipt_id))
     wrong = (int(receipt_id[at]) + source.randint(1, 9)) % 10
     return f"{receipt_id[:at]}{wrong}{receipt_id[at + 1 :]}"
+
+
+def absent(receipt_id: str, source: random.Random) -> str:
+    """Return a valid id of the same store and day that belongs to no receipt."""
+    number = source.randint(_NEVER_REACHED, MAX_SEQUENCE)
+    return id_of(natural_key(receipt_id)._replace(register_id=MAX_REGISTER, sequence_number=number))
 
 
 def describe(target: Target, source: random.Random) -> dict[str, object]:

@@ -1,147 +1,246 @@
-"""The file Locust loads: reps at a service desk, signed in one by one, who look receipts up.
+"""The file Locust loads: reps at a service desk, an integration beside them, and callers of constant rate.
 
-Headless on one machine: `receipts load`. With the web page, or on several machines:
-`locust -f loadtest/locustfile.py --master --targets FILE --sign-in-secret FILE --host http://...` and on each
-worker `locust -f loadtest/locustfile.py --worker --master-host ... --targets FILE --sign-in-secret FILE`.
+`receipts load` starts it, with the web page and on several machines too; docs/load-testing.md says how.
 """
 
 from __future__ import annotations
 
-import itertools
-import json
 import random
 import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gevent
+from gevent.lock import BoundedSemaphore
 from locust import FastHttpUser, events, tag, task
 from locust.argument_parser import LocustArgumentParser
+from locust.contrib.fasthttp import FastHttpSession
+from locust.env import Environment
 from locust.exception import StopUser
+from locust.runners import Runner, WorkerRunner
 
-from loadtest.choosing import Zipf, describe, misread, phrase, think_s
-from loadtest.targets import Target, read_targets
+from loadtest import journeys, telling
+from loadtest.journeys import Answer, Desk, Sight, Step, Steps
+from loadtest.kit import Kit, Person, read_kit
+from loadtest.pacing import CALL_S, CLICK_S, Schedule, think_s
+from loadtest.refusals import what_went_wrong
 
-# Who signs in, in turn, and which regions each may see (None: all): three scopes, as in a real service centre. Each
-# stands for many people, so their limit is that of a program (`limits.services`).
-REPS: tuple[tuple[str, frozenset[int] | None], ...] = (
-    ("load.all", None),
-    ("load.east", frozenset({1})),
-    ("load.west", frozenset({2})),
-)
-_RENEW_BEFORE_S = 60  # a token is renewed a minute before it ends
-_numbers = itertools.count()
+_RENEW_S = 60.0  # a token is renewed a minute before it ends, or half-way through a shorter life
+_SIGN_IN = "POST /auth/token"
+_BATCH_EVERY_S = 10.0
+
+
+class Stage:
+    """What all users of this process share: the kit, who of it is free, and the program's one token."""
+
+    def __init__(self, kit: Kit) -> None:
+        self.kit = kit
+        self.free: deque[Person] | None = None  # dealt when the first rep comes: only then the worker knows its number
+        self.sights: dict[frozenset[int] | None, Sight | None] = {}
+        self.program = Pass(kit.program)
+        self.left = 0  # users whose last call is over
+
+    def take_person(self, runner: Runner, workers: int) -> Person | None:
+        """Return somebody whom nobody plays, in this process or another; None when all are at work."""
+        if self.free is None:
+            number = runner.worker_index if isinstance(runner, WorkerRunner) else 0
+            self.free = deque(self.kit.share(number, workers))
+        return self.free.popleft() if self.free else None
+
+    def sight_of(self, person: Person) -> Sight | None:
+        """Return what a person sees; made once for all people of the same regions."""
+        regions = person.region_ids
+        if regions not in self.sights:
+            self.sights[regions] = Sight.of(self.kit.sample, regions)
+        return self.sights[regions]
+
+
+class Pass:
+    """An access token of somebody, renewed before it ends."""
+
+    def __init__(self, person: Person) -> None:
+        self.person = person
+        self.headers: dict[str, str] = {}
+        self._renew_at = float("-inf")
+        self._renewing = BoundedSemaphore()  # a program's callers share it, and one of them signs in
+
+    def show(self, client: FastHttpSession) -> dict[str, str]:
+        """Return the header that signs a request. Raises StopUser when signing in fails, which is counted."""
+        if time.monotonic() > self._renew_at:
+            with self._renewing:
+                if time.monotonic() > self._renew_at:
+                    self._sign_in(client)
+        return self.headers
+
+    def _sign_in(self, client: FastHttpSession) -> None:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.person.client_id,
+            "client_secret": self.person.secret,
+        }
+        with client.post("/auth/token", data=form, name=_SIGN_IN, catch_response=True) as answer:
+            if problem := what_went_wrong(answer, (200,)):
+                answer.failure(problem)
+                raise StopUser
+            answer.success()
+        token: dict[str, Any] = answer.json()
+        self.headers = {"Authorization": f"Bearer {token['access_token']}"}
+        lasts_s = float(token["expires_in"])
+        self._renew_at = time.monotonic() + max(lasts_s - _RENEW_S, lasts_s / 2)
 
 
 @events.init_command_line_parser.add_listener
 def add_arguments(parser: LocustArgumentParser) -> None:
     """Tell Locust which options are ours."""
-    parser.add_argument("--targets", required=True, help="the file that `receipts load --prepare` wrote")
-    parser.add_argument("--sign-in-secret", required=True, help="JSON file that holds development_client_secret")
-    parser.add_argument("--think", type=float, default=1.0, help="scale of the pauses; 0 for none")
+    add = parser.add_argument
+    add("--kit", required=True, include_in_web_ui=False, help="the file that `receipts load prepare` wrote")
+    add("--think", type=float, default=1.0, help="scale of the pauses; 0 for none")
+    add("--calls", type=int, default=0, include_in_web_ui=False, help="how many calls everybody takes; 0 for no end")
+    add("--interval", type=float, default=1.0, include_in_web_ui=False, help="seconds between two lookups of a caller")
 
 
-class Rep(FastHttpUser):
-    """One person at a service desk."""
+@events.init.add_listener
+def set_the_stage(environment: Environment, runner: Runner, **_: object) -> None:
+    """Read the kit, and begin to tell how the run goes."""
+    options = environment.parsed_options
+    assert options is not None
+    # A worker gets the master's options later, its path of the kit included: read ours now.
+    environment.stage = stage = Stage(read_kit(Path(options.kit)))  # type: ignore[attr-defined] - Locust's objects are open to the user's own fields
+    telling.begin(environment, runner, lambda: stage.left)
 
+
+class Api(FastHttpUser):
+    """Somebody who asks the API."""
+
+    abstract = True
     connection_timeout = 5.0
     network_timeout = 30.0  # beyond it an answer is a failure anyway
+    insecure = False  # what proves who we are is sent to nobody but the API
+    passport: Pass
+    desk: Desk
+    calls = 0  # that came to their end
 
-    def on_start(self) -> None:
-        """Sign in and take the part of the sample that this rep may see."""
-        number = next(_numbers)
-        options = self.environment.parsed_options
-        self.source = random.Random(number)  # noqa: S311  choices, not secrets
-        self.principal_id, region_ids = REPS[number % len(REPS)]
-        visible = read_targets(Path(options.targets)).within(region_ids)
-        if not visible:
+    def on_stop(self) -> None:
+        """Count that this user is gone."""
+        self.environment.stage.left += 1
+
+    def sit_down(self, passport: Pass) -> None:
+        """Sign in and take what this person may see. Raises StopUser when that is nothing."""
+        stage: Stage = self.environment.stage
+        sight = stage.sight_of(passport.person)
+        if sight is None:
             raise StopUser
-        self.popular: Zipf[Target] = Zipf(visible)
-        known = tuple({t.customer_id for t in visible if t.customer_id})
-        self.customers = Zipf(sorted(known)) if known else None
-        self.secret: str = json.loads(Path(options.sign_in_secret).read_text())["development_client_secret"]
-        self.sign_in()
+        self.passport = passport
+        self.desk = Desk(sight, random.Random())  # noqa: S311  choices, not secrets
+        passport.show(self.client)
 
-    def wait_time(self) -> float:
-        """Return how long this rep thinks before the next click, in seconds."""
-        return think_s(self.source, self.environment.parsed_options.think)
-
-    def sign_in(self) -> None:
-        """Fetch an access token by client credentials."""
-        form = {"grant_type": "client_credentials", "client_id": self.principal_id, "client_secret": self.secret}
-        answer = self.client.post("/auth/token", data=form, name="POST /auth/token")
-        if answer.status_code != 200:  # Locust has counted it as a failure
-            raise StopUser
-        token: dict[str, Any] = answer.json()
-        self.headers = {"Authorization": f"Bearer {token['access_token']}"}
-        self.renew_at = time.monotonic() + float(token["expires_in"]) - _RENEW_BEFORE_S
-
-    def ask(
-        self, method: str, path: str, route: str, body: object = None, expect: tuple[int, ...] = (200,)
-    ) -> dict[str, Any] | None:
-        """Send one request and return the decoded answer, or None when it is not what was expected."""
-        if time.monotonic() > self.renew_at:
-            self.sign_in()
+    def ask(self, step: Step, *, decode: bool = True) -> Answer:
+        """Send one request; return the decoded answer, or None when it is not what was expected."""
+        headers = self.passport.show(self.client)
         with self.client.request(
-            method, path, name=route, headers=self.headers, json=body, catch_response=True
+            step.method, step.path, name=step.route, headers=headers, json=step.body, catch_response=True
         ) as answer:
-            if answer.status_code not in expect:
-                answer.failure(f"expected {' or '.join(map(str, expect))}, got {answer.status_code}")
+            if problem := what_went_wrong(answer, step.expect, step.holds):
+                answer.failure(problem)
                 return None
             answer.success()
-            return answer.json()
+            return answer.json() if decode else {}
 
-    @tag("lookup")
-    @task(10)
+    def hang_up(self) -> None:
+        """Count a call. Raises StopUser when it was the last one."""
+        self.calls += 1
+        if self.calls == self.environment.parsed_options.calls:
+            raise StopUser
+
+    def follow(self, steps: Steps) -> None:
+        """Go through a call click by click, and think between them."""
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self.ask(step))
+                gevent.sleep(think_s(self.desk.source, CLICK_S, self.environment.parsed_options.think))
+        except StopIteration:
+            self.hang_up()
+
+
+class Rep(Api):
+    """One person at a service desk, who takes call after call. Nobody else is that person."""
+
+    person: Person | None = None
+
+    def on_start(self) -> None:
+        """Become somebody and sign in."""
+        stage: Stage = self.environment.stage
+        self.person = stage.take_person(self.environment.runner, self.environment.parsed_options.expect_workers)
+        if self.person is None:
+            telling.complain(self.environment, "the kit has no person left")
+            raise StopUser
+        self.sit_down(Pass(self.person))
+
+    def on_stop(self) -> None:
+        """Let somebody else be that person."""
+        super().on_stop()
+        if self.person is not None:
+            self.environment.stage.free.append(self.person)
+
+    def wait_time(self) -> float:
+        """Return how long it is until the next call, in seconds."""
+        return think_s(self.desk.source, CALL_S, self.environment.parsed_options.think)
+
+
+def _call(kind: journeys.Kind) -> Callable[[Rep], None]:
+    def take_call(rep: Rep) -> None:
+        rep.follow(kind.steps(rep.desk))
+
+    take_call.__name__ = kind.steps.__name__
+    return tag(kind.tag)(task(kind.weight)(take_call))
+
+
+Rep.tasks = [take for kind in journeys.CALLS for take in [_call(kind)] * kind.weight]
+
+
+class Integration(Api):
+    """A program that fetches receipts by the hundred, such as a CRM."""
+
+    fixed_count = 1  # however many reps there are
+
+    def on_start(self) -> None:
+        """Sign in as the program."""
+        self.sit_down(self.environment.stage.program)
+
+    def wait_time(self) -> float:
+        """Return how long it is until the next batch, in seconds."""
+        return _BATCH_EVERY_S * self.environment.parsed_options.think
+
+    @tag("batch")
+    @task
+    def fetch(self) -> None:
+        """Fetch a batch."""
+        self.follow(journeys.fetch_batch(self.desk))
+
+
+class Caller(Api):
+    """One of many connections of a program that looks receipts up at a constant rate, whatever it is answered."""
+
+    schedule: Schedule
+
+    def on_start(self) -> None:
+        """Sign in as the program and begin to count."""
+        self.sit_down(self.environment.stage.program)
+        interval_s = self.environment.parsed_options.interval
+        self.schedule = Schedule.starting(time.perf_counter(), interval_s, self.desk.source)
+        gevent.sleep(self.schedule.wait_s(time.perf_counter()))
+
+    def wait_time(self) -> float:
+        """Return how long it is until the next lookup is due; 0 when it was due already."""
+        return self.schedule.wait_s(time.perf_counter())
+
+    @task
     def look_up(self) -> None:
-        """Scan the barcode of a receipt."""
-        target = self.popular.choose(self.source)
-        self.ask("GET", f"/receipt/{target.receipt_id}", "GET /receipt/{receipt_id}")
-
-    @tag("lookup")
-    @task(1)
-    def mistype(self) -> None:
-        """Type an id with one wrong digit: it must be refused, not looked up."""
-        target = self.popular.choose(self.source)
-        wrong = misread(target.receipt_id, self.source)
-        self.ask("GET", f"/receipt/{wrong}", "GET /receipt/{receipt_id} misread", expect=(400, 422))
-
-    @tag("history")
-    @task(4)
-    def browse_history(self) -> None:
-        """Open a customer's last receipts and then one of them."""
-        if self.customers is None:
-            return
-        customer_id = self.customers.choose(self.source)
-        page = self.ask("GET", f"/customers/{customer_id}/receipts?limit=20", "GET /customers/{customer_id}/receipts")
-        if page and page["receipts"]:
-            chosen = self.source.choice(page["receipts"])["receipt_id"]
-            self.ask("GET", f"/receipt/{chosen}", "GET /receipt/{receipt_id}")
-
-    @tag("context")
-    @task(3)
-    def see_context(self) -> None:
-        """See who is on the telephone."""
-        if self.customers is not None:
-            customer_id = self.customers.choose(self.source)
-            self.ask("GET", f"/cs/context/{customer_id}", "GET /cs/context/{customer_id}", expect=(200, 404))
-
-    @tag("fuzzy")
-    @task(3)
-    def search_fuzzily(self) -> None:
-        """Fill in what the customer remembers and open the best hit."""
-        self._open_best(self.ask("POST", "/search/fuzzy", "POST /search/fuzzy", describe(self._any(), self.source)))
-
-    @tag("sentence")
-    @task(2)
-    def search_by_sentence(self) -> None:
-        """Type what the customer says and open the best hit."""
-        body = {"text": phrase(self._any(), self.source)}
-        self._open_best(self.ask("POST", "/search/", "POST /search/", body))
-
-    def _any(self) -> Target:
-        return self.popular.choose(self.source)
-
-    def _open_best(self, found: dict[str, Any] | None) -> None:
-        if found and found["hits"]:
-            best = found["hits"][0]["receipt"]["receipt_id"]
-            self.ask("GET", f"/receipt/{best}", "GET /receipt/{receipt_id}")
+        """Look a receipt up, and count from when that was due too."""
+        due = self.schedule.take()
+        self.ask(journeys.look_up(self.desk), decode=False)
+        telling.since_due(self.environment, (time.perf_counter() - due) * 1_000)
+        self.hang_up()

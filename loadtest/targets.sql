@@ -5,9 +5,10 @@
 SELECT reltuples FROM pg_class WHERE oid = 'retail.receipts'::regclass;
 
 -- name: list_sample
--- Receipts out of a share of the table's blocks, in an order that has nothing to do with where they lie.
+-- Receipts out of a share of the table's blocks, in an order that has nothing to do with where they lie. A customer is
+-- named only if whoever sees the receipt also finds the customer.
 SELECT
-    receipt.receipt_id, receipt.region_id, receipt.customer_id, receipt.purchased_on, receipt.total_cents,
+    receipt.receipt_id, receipt.region_id, customer.customer_id, receipt.purchased_on, receipt.total_cents,
     store.name AS store_name, receipt.document::jsonb -> 'lines' -> 0 ->> 'description' AS item
 FROM (
     SELECT * FROM retail.receipts TABLESAMPLE system (%(percent)s::real) REPEATABLE (%(seed)s::float8)
@@ -15,4 +16,6 @@ FROM (
     LIMIT %(count)s
 ) AS receipt
 JOIN retail.stores AS store ON store.store_id = receipt.store_id
+LEFT JOIN retail.customers AS customer
+    ON customer.customer_id = receipt.customer_id AND receipt.region_id = ANY (customer.region_ids)
 ORDER BY md5(receipt.receipt_id || %(seed)s::text);

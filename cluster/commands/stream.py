@@ -158,7 +158,7 @@ def _ended_by_signals() -> Generator[None]:
 def _watching(till: PointOfSale, metrics_port: int | None) -> Generator[None]:
     """Show progress on standard error, and the metrics if a port is given, for the length of the block."""
     from ingest.metrics import TillMetrics
-    from ingest.metrics_server import serving_metrics
+    from receipts.metrics_server import serving_metrics
 
     metrics, ended = TillMetrics(), threading.Event()
     with ExitStack() as stack:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import cast
 
 import uvloop
 
 _HEADER_END = b"\r\n\r\n"
 _LENGTH = b"content-length:"
+_TOLD = 200  # bytes of a failure's body
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one round saw: answers with status 200, other answers, and the latency of each in milliseconds, sorted."""
+    """What one round saw: answers with status 200, other answers, and the latency of each in milliseconds, sorted.
+
+    `failures` counts the other answers by their status and the beginning of what they say.
+    """
 
     answered: int
     failed: int
     seconds: float
     latencies_ms: Sequence[float]
+    failures: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def per_second(self) -> float:
@@ -64,10 +70,9 @@ async def drive(
     start = time.perf_counter()
     tickets = itertools.count()
     latencies: list[float] = []
-    failed = 0
+    failures = Counter[str]()
 
     async def one_connection(address: tuple[str, int]) -> None:
-        nonlocal failed
         link = await _Link.open(address)
         try:
             while True:
@@ -77,15 +82,15 @@ async def drive(
                     break
                 if due > now:
                     await asyncio.sleep(due - now)
-                link, good = await _ask_again(link, address, requests[ticket % len(requests)])
+                link, failure = await _ask_again(link, address, requests[ticket % len(requests)])
                 latencies.append((time.perf_counter() - due) * 1_000)
-                failed += not good
+                failures.update([failure] if failure else ())
         finally:
             link.close()
 
     await asyncio.gather(*(one_connection(addresses[n % len(addresses)]) for n in range(connections)))
     elapsed = time.perf_counter() - start
-    return Outcome(len(latencies) - failed, failed, elapsed, sorted(latencies))
+    return Outcome(len(latencies) - failures.total(), failures.total(), elapsed, sorted(latencies), failures)
 
 
 def run(
@@ -99,7 +104,7 @@ def run(
     return uvloop.run(drive(addresses, requests, connections, seconds, rate))
 
 
-async def _ask_again(link: _Link, address: tuple[str, int], request: bytes) -> tuple[_Link, bool]:
+async def _ask_again(link: _Link, address: tuple[str, int], request: bytes) -> tuple[_Link, str]:
     try:
         return link, await link.ask(request)
     except ConnectionError:
@@ -113,7 +118,7 @@ class _Link(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[bool] | None = None
+        self._answer: asyncio.Future[str] | None = None
         self._buffer = bytearray()
 
     @classmethod
@@ -126,7 +131,7 @@ class _Link(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own class is no subclass of it
 
     def data_received(self, data: bytes) -> None:
-        """Gather an answer; when it is whole, say whether its status is 200."""
+        """Gather an answer; when it is whole, say how it failed, or nothing where its status is 200."""
         self._buffer += data
         end = self._buffer.find(_HEADER_END)
         if end < 0 or self._answer is None:
@@ -138,16 +143,18 @@ class _Link(asyncio.Protocol):
             return
         length = int(head[at + len(_LENGTH) :].split(b"\r\n", 1)[0])
         if len(self._buffer) >= end + len(_HEADER_END) + length:
+            status = head[9:12]
+            told = status + b" " + self._buffer[end + len(_HEADER_END) :][:_TOLD] if status != b"200" else b""
             self._buffer.clear()
             answer, self._answer = self._answer, None
-            answer.set_result(head[9:12] == b"200")
+            answer.set_result(told.decode(errors="replace"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail what was asked."""
         self._fail(exc or ConnectionResetError("the server closed the connection"))
 
-    async def ask(self, request: bytes) -> bool:
-        """Send a request, read one answer with a content-length and say whether its status is 200."""
+    async def ask(self, request: bytes) -> str:
+        """Send a request and read one answer with a content-length; say how it failed, or nothing at status 200."""
         assert self._transport is not None
         if self._transport.is_closing():
             raise ConnectionResetError("the server closed the connection")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_BYTES = 64 * 2**20  # of the volume: memory, once it is full
+_BYTES = 64 * 2**20  # of a volume under Bronze: memory, once it is full
 _BLOCK = b"\0" * 4_096  # a page, the least that a tmpfs gives
 _MOST_BYTES = 1_024  # less than a commit to Bronze takes
 _NOSUID, _NODEV = 2, 4  # of mount(2)
@@ -18,9 +18,9 @@ _DETACH = 2  # of umount2(2): out of the tree at once, whoever still has a file 
 _FORBIDDEN = {errno.EPERM, errno.EACCES, errno.ENODEV, errno.ENOSYS}  # no right to mount, or no tmpfs
 
 
-def mount(folder: Path) -> bool:
+def mount(folder: Path, size_bytes: int = _BYTES) -> bool:
     """Put an empty volume where a folder is, and say whether this process may."""
-    options = f"size={_BYTES},mode=0755".encode()
+    options = f"size={size_bytes},mode=0755".encode()
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", ctypes.c_ulong(_NOSUID | _NODEV), options) == 0:
         return True

@@ -6,6 +6,7 @@ import ctypes
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -79,6 +80,7 @@ class Rig:
         self.gateway.start()
         self.drainer.start()
         self.await_serving()
+        until(self.draining, "the drainer runs", self.check)
         self.open_tills(stores, self.settings.ingest.port)
 
     def open_tills(self, stores: Sequence[int], port: int) -> None:
@@ -126,6 +128,14 @@ class Rig:
             except grpc.RpcError:
                 return False
         return told.status == health_pb2.HealthCheckResponse.SERVING
+
+    def draining(self) -> bool:
+        """Say whether the drainer has begun: from then on it ends in its own way when it is told to."""
+        try:
+            socket.create_connection(("127.0.0.1", self.settings.ingest.drainer_metrics_port), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def await_serving(self) -> None:
         until(self.serving, "the gateway serves", self.check)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.choosing import Zipf, describe, misread, phrase, think_s
+from loadtest.choosing import Zipf, absent, describe, misread, phrase
 from loadtest.targets import Target
 from receipts.errors import InvalidInput
-from receipts.identity import parse_receipt_id, receipt_id
+from receipts.identity import natural_key, parse_receipt_id, receipt_id
 from tests.receipts.test_identity import KEYS
 
 TARGET = Target(
@@ -51,6 +51,13 @@ def test_a_misread_id_is_never_accepted(key, seed):
         parse_receipt_id(misread(receipt_id(key), random.Random(seed)))
 
 
+@given(KEYS, st.integers())
+def test_an_absent_id_is_valid_and_of_the_same_store_and_day(key, seed):
+    made = natural_key(parse_receipt_id(absent(receipt_id(key), random.Random(seed))))
+    assert (made.store_id, made.business_date) == (key.store_id, key.business_date)
+    assert (made.register_id, made.sequence_number >= 900_000) == (999, True), "where no till of a shop comes"
+
+
 @given(st.integers())
 def test_a_description_is_near_the_receipt(seed):
     search = describe(TARGET, random.Random(seed))
@@ -70,11 +77,3 @@ def test_a_sentence_names_the_store_and_the_day(seed):
     said = phrase(TARGET, random.Random(seed))
     assert "East Liberty" in said
     assert "November 17, 2026" in said
-
-
-def test_thinking_takes_the_time_it_is_scaled_to():
-    source = random.Random(1)
-    pauses = sorted(think_s(source, 1.0) for _ in range(2_001))
-    assert pauses[1_000] == pytest.approx(2.0, rel=0.1)
-    assert pauses[0] > 0
-    assert think_s(source, 0.0) == 0.0

@@ -4,7 +4,7 @@ import pytest
 
 from loadtest.targets import read_targets, sample_targets, write_targets
 from receipts.errors import NotFound, ReceiptsError
-from tests.fixtures.retail import make_receipt, make_store, store_rows
+from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
 
 STORES = [
     make_store(),
@@ -23,7 +23,8 @@ def fill(settings, count):
         )
         for n in range(count)
     ]
-    store_rows(settings, stores=STORES, receipts=made)
+    members = [make_customer(customer_id=f"C{n:07d}", home_store_id=STORES[0].store_id) for n in range(6)]
+    store_rows(settings, stores=STORES, customers=members, receipts=made)
     return {one.receipt_id: one for one in made}
 
 
@@ -34,8 +35,20 @@ def test_a_sample_holds_receipts_of_every_store_as_they_are(settings):
     assert {t.store_name for t in sample.targets} == {"East Liberty", "Downtown Erie"}
     for target in sample.targets:
         receipt = made[target.receipt_id]
-        assert (target.total_cents, target.customer_id) == (receipt.total_cents, receipt.customer_id)
+        assert target.total_cents == receipt.total_cents
         assert target.item == receipt.lines[0].description
+
+
+def test_a_customer_is_named_only_where_a_rep_of_the_region_finds_one(settings, owner):
+    made = fill(settings, 80)
+    regions = dict(owner.execute("SELECT customer_id, region_ids FROM retail.customers").fetchall())
+    sample = sample_targets(settings, 200).targets
+    for target in sample:
+        customer_id = made[target.receipt_id].customer_id
+        assert target.customer_id == (customer_id if target.region_id in regions.get(customer_id, ()) else None)
+    named = {target.customer_id for target in sample}
+    assert {None, "C0000001"} <= named
+    assert "C0000006" not in named, "of whom there is no record"
 
 
 def test_a_large_table_is_read_in_part(settings, owner):

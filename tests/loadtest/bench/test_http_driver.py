@@ -6,7 +6,7 @@ STALL_S, RATE, SECONDS, CONNECTIONS = 1.0, 100.0, 2.0, 4
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
 
-async def pressed(stalled_from: int, rate: float | None):
+async def pressed(stalled_from: int, rate: float | None, answers: bytes = ANSWER):
     """Drive a server that answers at once, but for one pause that begins with a given request."""
     asked = 0
     free = asyncio.Event()
@@ -20,7 +20,7 @@ async def pressed(stalled_from: int, rate: float | None):
                 free.clear()
                 asyncio.get_running_loop().call_later(STALL_S, free.set)
             await free.wait()
-            writer.write(ANSWER)
+            writer.write(answers)
 
     async def serve(reader, writer):
         try:
@@ -51,3 +51,10 @@ async def test_without_a_rate_a_stall_hides_behind_the_connections_that_wait():
     outcome = await pressed(stalled_from=50, rate=None)
     late = [ms for ms in outcome.latencies_ms if ms > 500 * STALL_S]
     assert CONNECTIONS <= len(late) < 0.4 * STALL_S * RATE, "only those that were under way"
+
+
+async def test_what_failed_is_counted_by_its_status_and_what_it_says():
+    refusal = b'HTTP/1.1 503 Service Unavailable\r\ncontent-length: 15\r\n\r\n{"detail": "x"}'
+    outcome = await pressed(stalled_from=10_000, rate=RATE, answers=refusal)
+    assert (outcome.answered, outcome.failed) == (0, RATE * SECONDS)
+    assert outcome.failures == {'503 {"detail": "x"}': RATE * SECONDS}
