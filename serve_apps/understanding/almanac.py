@@ -42,6 +42,7 @@ def _numbers(groups: tuple[str, ...], start: int) -> dict[str, int]:
 MONTHS = _numbers(_MONTHS, 1)
 WEEKDAYS = _numbers(_WEEKDAYS, 0)
 MONTH = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})\b\.?"
+MONTH_STUCK = rf"(?:{'|'.join(sorted(MONTHS, key=len, reverse=True))})(?:\b\.?|(?=\d))"  # nov3
 WEEKDAY = rf"(?:{'|'.join(sorted(WEEKDAYS, key=len, reverse=True))})\b\.?"
 
 
@@ -155,13 +156,20 @@ HOLIDAYS: dict[str, Callable[[int], date]] = {
     r"(?:the )?(?:4th|fourth) of july|july (?:4th|fourth)|independence day": _fixed(7, 4),
     r"labou?r day": _nth(9, 0, 1),
     r"(?:columbus|indigenous people'?s'?) day": _nth(10, 0, 2),
-    r"halloween|haloween|halloweeen": _fixed(10, 31),
+    r"halloween|haloween|halloweeen|hallowe'en|holloween": _fixed(10, 31),
     r"election day": _nth(11, 0, 1, 1),
     r"veteran'?s?'? day": _fixed(11, 11),
-    r"thanksgiving(?: day)?|turkey day|thanksgivng": _nth(11, 3, 4),
+    r"thanks ?giving(?: day)?|turkey day(?! before| after)|thanksgivng|thanskgiving": _nth(11, 3, 4),
     r"black friday": _nth(11, 3, 4, 1),
     r"cyber monday": _nth(11, 3, 4, 4),
     r"(?:christmas|xmas|x-mas) eve": _fixed(12, 24),
     r"(?:christmas|xmas|x-mas)(?: day)?": _fixed(12, 25),
+    r"thanksgiving eve": _nth(11, 3, 4, -1),
+    r"small business saturday": _nth(11, 3, 4, 2),
+    r"april fool'?s'?(?: day)?": _fixed(4, 1),
+    r"earth day": _fixed(4, 22),
+    r"tax day": _fixed(4, 15),
+    r"flag day": _fixed(6, 14),
+    r"grandparent'?s'? day": _nth(9, 0, 1, 6),
     r"boxing day|day after christmas": _fixed(12, 26),
 }

@@ -6,25 +6,26 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from serve_apps.understanding import almanac
+from receipts.products import singular
+from serve_apps.understanding import almanac, resolving
 from serve_apps.understanding.almanac import DAY
-from serve_apps.understanding.day_names import NAMES, DayName, ago
+from serve_apps.understanding.day_names import NAMES, DayName
 from serve_apps.understanding.numerals import WORDS, number
 from serve_apps.understanding.query import Days, Kind, Mention
 from serve_apps.understanding.slate import Slate
+from serve_apps.understanding.word_lists import retail_words
 
 _SLACK = 2 * DAY  # what a vague date means
 _WORD_BEFORE = r"(?:(?:on|the|in|at|of|day of)\s+)*$"
 _HOLIDAY_CUE = re.compile(
-    r"(?:\b(?:on|since|before|after|around|last|past|about|during|over|until|of|till|and|to|this|from)\s+(?:the\s+)?)$"
+    r"(?:\b(?:on|since|before|after|around|last|past|about|during|over|until|of|till|this|from)\s+(?:the\s+)?)$"
 )
-_GOES_ON = re.compile(
-    r"[ ]+(?!at\b|from\b|in\b|for\b|to\b|and\b|or\b|she\b|he\b|they\b|with\b|card\b|by\b|around\b|about\b|paid\b|spent\b|bought\b|last\b|under\b|over\b|she's\b|on\b|the\b|i\b|of\b)[a-z]"
-)
+_GOES_ON = re.compile(r"[ ]+(?!morning\b|evening\b|night\b|nite\b|eve\b|day\b|week\b)(?P<word>[a-z][a-z'-]*)")
 _TO = re.compile(
     r"[\s,]*(?:\s(?:to|through|thru|until|till|til|and|or|thr)\s|-|/|&|\.\.\.?)\s*(?:the\s+|on\s+|maybe\s+)*$"
 )
 _BESIDE = re.compile(r"[\s,(]*(?:(?:on|of|the|in|a|maybe|probably|possibly|sometime|i think)\s+)*[\s,(]*$")
+_SIDE = re.compile(r"\s+(?:right\s+|just\s+)?(?P<side>before|after)\s+(?:the\s+)?")
 _MORNING = re.compile(r"\s+(?:early\s+|late\s+)?(?:in the\s+)?(?:morning|afternoon|evening|night|nite|lunchtime)\b")
 _AFTERWARDS = re.compile(r"\s*(?:onwards?|or later|or after|and later|or newer|or since)\b|\s*\+")
 _BEFOREHAND = re.compile(r"\s*(?:or earlier|or before|and before)\b")
@@ -49,13 +50,25 @@ _JUST = re.compile(
     r"(?:right|just|shortly|immediately|a few days|few days|a couple(?: of)? days)\s+(?P<side>before|after|prior to)\s+"
     + _WORD_BEFORE
 )
-_WEEK_OF = re.compile(r"(?:the\s+)?week\s+(?:of|starting|beginning)\s+(?:the\s+)?$")
-_BEFORE = re.compile(r"(?:any\s*time\s+)?(?:before|prior to|earlier than|ahead of|no later than)\s+" + _WORD_BEFORE)
-_AFTER = re.compile(r"(?:any\s*time\s+)?(?:after|following|later than)\s+" + _WORD_BEFORE)
-_SINCE = re.compile(r"(?:any\s*time\s+)?(?:since|starting|as of|beginning)\s+" + _WORD_BEFORE)
+_WEEK_OF = re.compile(r"(?:the\s+)?(?:week|wk)\s+(?:of|starting|beginning)\s+(?:the\s+)?$")
+_BEFORE = re.compile(
+    r"(?:any\s*time\s+|(?P<on>on\s+or\s+))?(?<!no )(?:before|prior to|earlier than|ahead of|no later than)\s+"
+    + _WORD_BEFORE
+)
+_AFTER = re.compile(r"(?:any\s*time\s+)?(?<!no )(?:after|following|later than)\s+" + _WORD_BEFORE)
+_SINCE = re.compile(
+    r"(?:any\s*time\s+)?(?:since|starting|as of|beginning|on\s+or\s+after|no\s+earlier\s+than|not\s+before)\s+"
+    + _WORD_BEFORE
+)
 _UNTIL = re.compile(r"(?:until|till|up to|up until|through|by)\s+" + _WORD_BEFORE)
 _RANGE_START = re.compile(r"(?:some\s?time\s+|anytime\s+|anywhere\s+)?(?:between|from|btwn|betw\.?)\s+(?:the\s+)?$")
+_DENIED = re.compile(r"\b(?:not|isn'?t|wasn'?t)\s+(?:(?:on|the|at)\s+)*$")
+_CORRECTED = re.compile(
+    r"\b(?:no,?\s+wait|wait,?\s+no|no,\s+sorry|sorry,?|scratch\s+that|correction|i\s+mean|make\s+that|or\s+rather|rather)\b[\s,:-]*(?:it\s+was\s+)?(?:on\s+|the\s+)*$"
+)
+_HOUR = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _CLOCK = re.compile(
+    rf"(?<=\ue000)\s*(?:at|around|about|near)\s+(?:{_HOUR})\s+(?:thirty|fifteen|forty[- ]five|o'?\s?clock)\b|"
     r"(?:(?:at|around|about|near|like|by|approx)\s+)?(?:(?<![\w$.:/-])\d{1,2}(?::\d\d)?\s*(?:-|to|and)\s*)?"
     r"(?:(?<![\w$.:/-])\d{1,2}(?::\d\d)?\s*(?:am\b|pm\b|a\.m\.?|p\.m\.?|o'?\s?clock\b)|(?<![\w$./])\d{1,2}:\d\d(?!\d))(?:ish)?"
     r"|(?:(?:at|around|about|before|after|in the)\s+)(?:noon|midnight|lunch\s?time|dinner\s?time|closing)\b"
@@ -82,7 +95,11 @@ def find_days(slate: Slate, today: date) -> tuple[Days | None, Mention | None, S
     chosen: tuple[Days, _Found] | None = None
     for phrase in phrases:
         start, end, days = _modified(slate.left, phrase, today)
-        chosen = chosen or (days, replace(phrase, start=start, end=end))
+        denied = _DENIED.search(slate.left[:start])
+        if chosen is not None and (both := _bounded(chosen[0], days, slate.left[chosen[1].end : start])):
+            chosen = both, replace(chosen[1], end=end)
+        elif chosen is None or _CORRECTED.search(slate.left[chosen[1].end : start]):
+            chosen = chosen if denied else (days, replace(phrase, start=start, end=end))
         slate = slate.cover(start, end)
     for clock in list(_CLOCK.finditer(slate.left)):
         slate = slate.cover(*clock.span())
@@ -93,6 +110,17 @@ def find_days(slate: Slate, today: date) -> tuple[Days | None, Mention | None, S
     first, last = (day.isoformat() if day else "" for day in (days.first, days.last))
     mention = Mention(Kind.DATE, said, first if first == last else f"{first}..{last}", (at.start, at.end))
     return days, mention, slate
+
+
+def _bounded(one: Days, other: Days, between: str) -> Days | None:
+    """Join "after the 5th" and "before the 10th"."""
+    if not re.fullmatch(r"[\s,]*(?:but|and)?[\s,]*", between):
+        return None
+    if other.first is None and one.first is not None and other.last is not None and one.first <= other.last:
+        return Days(one.first, other.last)
+    if one.first is None and one.last is not None and other.first is not None and other.first <= one.last:
+        return Days(other.first, one.last)
+    return None
 
 
 def _phrases(slate: Slate, today: date) -> list[_Found]:
@@ -114,10 +142,14 @@ def _phrases(slate: Slate, today: date) -> list[_Found]:
 def _is_product(left: str, m: re.Match[str]) -> bool:
     """Say whether a holiday's name only describes a thing: halloween candy, for christmas."""
     name = m[0]
-    is_holiday = any(re.fullmatch(pattern, name) for pattern in almanac.HOLIDAYS) and not re.search(r"\d|day\b", name)
+    is_holiday = any(re.fullmatch(pattern, name) for pattern in almanac.HOLIDAYS) and not re.search(
+        r"\d|day\b|eve\b", name
+    )
     if not is_holiday or _HOLIDAY_CUE.search(left[: m.start()]):
         return False
-    return bool(_GOES_ON.match(left[m.end() :]) or re.search(r"\bfor\s+$", left[: m.start()]))
+    following = _GOES_ON.match(left, m.end())
+    is_goods = following is not None and singular(following["word"]) in retail_words()
+    return is_goods or bool(re.search(r"\bfor\s+$", left[: m.start()]))
 
 
 def _joined(slate: Slate, phrases: list[_Found], today: date) -> list[_Found]:
@@ -128,6 +160,9 @@ def _joined(slate: Slate, phrases: list[_Found], today: date) -> list[_Found]:
         if joined and _TO.match(between or "x"):
             before = joined.pop()
             joined.append(_range(slate.left, before, phrase, today))
+        elif joined and (side := _SIDE.fullmatch(between)) and joined[-1].name and joined[-1].name.is_weekday:
+            before = joined.pop()
+            joined.append(_Found(before.start, phrase.end, _weekday_beside(before, side["side"], phrase, today)))
         elif joined and _BESIDE.match(between) and _has_weekday(joined[-1], phrase):
             before = joined.pop()
             joined.append(_Found(before.start, phrase.end, _narrowed(before, phrase)))
@@ -148,6 +183,16 @@ def _narrowed(one: _Found, other: _Found) -> Days:
     same = [first + timedelta(days=i) for i in range((last - first).days + 1)]
     same = [day for day in same if day.weekday() == weekday.days.first.weekday()]
     return Days(same[-1], same[-1]) if same else wide.days
+
+
+def _weekday_beside(weekday: _Found, side: str, phrase: _Found, today: date) -> Days:
+    """Resolve "the Wednesday before Halloween", and the one after."""
+    which = (weekday.days.first or today).weekday()
+    if side == "before":
+        day = almanac.weekday_before(which, phrase.days.first or today)
+    else:
+        day = almanac.weekday_before(which, (phrase.days.last or today) + 8 * DAY)
+    return Days(day, day)
 
 
 def _range(left: str, one: _Found, other: _Found, today: date) -> _Found:
@@ -182,7 +227,7 @@ def _modified(left: str, found: _Found, today: date) -> tuple[int, int, Days]:
         end, days = m.end(), Days(days.first, today)
     elif m := _BEFOREHAND.match(left, end):
         end, days = m.end(), Days(None, days.last)
-    if vague and not (found.name is not None and found.name.resolve is ago and days.first != days.last):
+    if vague and not (found.name is not None and found.name.resolve is resolving.ago and days.first != days.last):
         days = _widened(days, today)
     if m := _FILLER.search(left[:start]):
         start = m.start()
@@ -208,11 +253,11 @@ def _prefixed(before: str, days: Days, today: date) -> tuple[int, Days] | None:
     if m := _WEEK_OF.search(before):
         return m.start(), almanac.week(first)
     if m := _BEFORE.search(before):
-        return m.start(), Days(None, first if "no later" in m[0] else first - DAY)
-    if m := _AFTER.search(before):
-        return m.start(), Days(last + DAY, max(today, last + DAY))
+        return m.start(), Days(None, last if "no later" in m[0] or m["on"] else first - DAY)
     if m := _SINCE.search(before):
         return m.start(), Days(days.first, today)
+    if m := _AFTER.search(before):
+        return m.start(), Days(last + DAY, max(today, last + DAY))
     if m := _UNTIL.search(before):
         return m.start(), Days(None, last)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
-COVER = "\x1f"  # no word, no space: phrases cannot reach across what is covered
+COVER = "\ue000"  # no word, no space: phrases cannot reach across what is covered
 _PLAIN = str.maketrans(
     {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00a0": " ", COVER: " "}
 )

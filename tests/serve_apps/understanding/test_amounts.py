@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from serve_apps.understanding.amounts import find_cents
-from serve_apps.understanding.numerals import number, ordinal
+from serve_apps.understanding.numerals import number, ordinal, spelt
 from serve_apps.understanding.slate import Slate
 
 
@@ -43,6 +43,24 @@ def cents(text):
         ("thirty-some bucks", (3000, 3999)),
         ("in the thirties", (3000, 3999)),
         ("$18 and change", (1800, 1899)),
+        ("just under $50", (4000, 5000)),
+        ("a little over 30", (3000, 4000)),
+        ("not over 40", (None, 4000)),
+        ("over 60 bucks but under 80", (6000, 8000)),
+        ("$30 +/- 5", (2500, 3500)),
+        ("in the 60 dollar range", (5000, 7000)),
+        ("$30ish", (2000, 4000)),
+        ("low 40s", (4000, 4400)),
+        ("high thirties", (3600, 3999)),
+        ("$100+", (10000, None)),
+        ("amt: 1,204.50", (120450, 120450)),
+        ("one forty two eleven", (14211, 14211)),
+        ("two hundred something", (20000, 29999)),
+        ("a couple hundred dollars", (20000, 20000)),
+        ("fifteen hundred dollars", (150000, 150000)),
+        ("$1.5k", (150000, 150000)),
+        ("close to a grand", (99000, 101000)),
+        ("99¢", (99, 99)),
     ],
 )
 def test_an_amount_is_read(text, expected):
@@ -62,4 +80,8 @@ def test_numbers_are_read_as_written_and_as_said():
     assert number("1,234.5") == 1234.5
     assert number("two hundred and five") == 205
     assert number("fortyfive") == 45
+    assert number("a couple hundred") == 200
+    assert number("two thousand and five hundred") == 2500
+    assert number("1.5k") == 1500
+    assert spelt("seven seven one two") == "7712"
     assert ordinal("21st") == ordinal("twenty-first") == 21

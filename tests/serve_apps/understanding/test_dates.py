@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from serve_apps.understanding.almanac import HOLIDAYS, holiday
 from serve_apps.understanding.dates import find_days
-from serve_apps.understanding.slate import Slate
+from serve_apps.understanding.slate import COVER, Slate
 
 TODAY = date(2026, 11, 23)
 
@@ -101,7 +101,7 @@ def test_what_only_looks_like_a_date_is_none(text):
 def test_dates_and_times_are_covered_and_nothing_else_is():
     _, mention, slate = find_days(Slate.of("milk last tuesday around 5pm at Oakland"), TODAY)
     assert mention.text == "last tuesday"
-    assert slate.left.replace("\x1f", "") == "milk   at oakland"
+    assert slate.left.replace(COVER, "") == "milk   at oakland"
 
 
 @given(st.dates(date(2005, 1, 1), date(2090, 1, 1)), st.sampled_from(sorted(HOLIDAYS)))
@@ -116,3 +116,55 @@ def test_a_holiday_lies_within_the_last_year_or_so(today, name):
 def test_no_date_begins_in_the_future(today, text):
     first, _ = days(text, today)
     assert date.fromisoformat(first) <= today
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("the first Saturday in October", day("2026-10-03")),
+        ("first Monday of the month", day("2026-11-02")),
+        ("the Wednesday before Halloween", day("2026-10-28")),
+        ("the Friday after Veterans Day", day("2026-11-13")),
+        ("Wed, no wait, Thursday", day("2026-11-19")),
+        ("it wasn't the 12th, it was the 13th", day("2026-11-13")),
+        ("not last Tuesday but the one before", day("2026-11-10")),
+        ("yesterday or the day before", ("2026-11-21", "2026-11-22")),
+        ("a week ago yesterday", day("2026-11-15")),
+        ("3 or 4 days ago", ("2026-11-19", "2026-11-20")),
+        ("maybe 2-3 weeks ago", ("2026-11-02", "2026-11-09")),
+        ("3 wks ago", ("2026-10-31", "2026-11-04")),
+        ("three nights ago", day("2026-11-20")),
+        ("three Fridays back", day("2026-11-06")),
+        ("last wknd", ("2026-11-21", "2026-11-22")),
+        ("two weekends ago", ("2026-11-14", "2026-11-15")),
+        ("the weekend of the 14th", ("2026-11-14", "2026-11-15")),
+        ("the weekend of 11/14", ("2026-11-14", "2026-11-15")),
+        ("sat/sun", ("2026-11-21", "2026-11-22")),
+        ("this past summer", ("2026-06-01", "2026-08-31")),
+        ("last fall", ("2025-09-01", "2025-11-30")),
+        ("over the winter", ("2025-12-01", "2026-02-28")),
+        ("sometime after Oct 5 but before Oct 10", ("2026-10-06", "2026-10-09")),
+        ("on or before Nov 5", (None, "2026-11-05")),
+        ("no earlier than Nov 5", ("2026-11-05", "2026-11-23")),
+        ("eve of Thanksgiving", day("2025-11-26")),
+        ("Christmas 2024", day("2024-12-25")),
+        ("Thanksgiving morning", day("2025-11-27")),
+        ("new years eve champagne", day("2025-12-31")),
+        ("turkey day before thanksgiving", day("2025-11-26")),
+        ("nov3", day("2026-11-03")),
+        ("20261103", day("2026-11-03")),
+        ("lane 12 nov 19", day("2026-11-19")),
+        ("Frank, 10-24, beans", day("2026-10-24")),
+        ("August receipt, window fan", ("2026-08-01", "2026-08-31")),
+        ("Nov 6ish", ("2026-11-04", "2026-11-08")),
+    ],
+)
+def test_a_phrase_of_a_representative_is_resolved(text, expected):
+    assert days(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["halloween candy", "christmas lights and easter ham", "August Wilkins bought charcoal"]
+)
+def test_what_only_describes_a_thing_or_a_person_is_no_date(text):
+    assert days(text) is None
