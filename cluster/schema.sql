@@ -50,6 +50,21 @@ CREATE EXTENSION IF NOT EXISTS vector WITH SCHEMA public;
 
 COMMENT ON EXTENSION vector IS 'vector data type and ivfflat and hnsw access methods';
 
+CREATE TYPE search.candidate AS (
+	receipt_id text,
+	skus text[],
+	purchased_at timestamp with time zone,
+	purchased_on date,
+	points real,
+	store_score real,
+	date_score real,
+	amount_score real,
+	customer_score real,
+	tender_score real
+);
+
+ALTER TYPE search.candidate OWNER TO receipts_search;
+
 CREATE FUNCTION access.admit(p_issuer text, p_subject text, p_display_name text, p_role text, p_region_ids smallint[], p_all_regions boolean) RETURNS TABLE(principal_id text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -706,6 +721,445 @@ $_$;
 
 ALTER FUNCTION retail.name_keys(p_name_norm text) OWNER TO receipts_owner;
 
+CREATE FUNCTION retail.sku_keys(p_skus text[], p_on date) RETURNS text[]
+    LANGUAGE sql IMMUTABLE STRICT COST 10000 PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT p_skus || string_to_array(w.week || array_to_string(p_skus, ',' || w.week), ',')
+    FROM (SELECT ((p_on - date '1970-01-01') / 7)::text || ':') AS w (week)
+    WHERE p_skus <> '{}'
+$$;
+
+ALTER FUNCTION retail.sku_keys(p_skus text[], p_on date) OWNER TO receipts_owner;
+
+CREATE FUNCTION search.all_but_one(p_text text) RETURNS tsquery
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_stems text[] := (tsvector_to_array(to_tsvector('english', p_text)))[1:8];
+    v_any tsquery;
+    v_all tsquery;
+BEGIN
+    FOR v_left_out IN 1..cardinality(v_stems) LOOP
+        v_all := NULL;
+        FOR v_at IN 1..cardinality(v_stems) LOOP
+            IF v_at <> v_left_out THEN
+                v_all := coalesce(v_all && plainto_tsquery('simple', v_stems[v_at]),
+                    plainto_tsquery('simple', v_stems[v_at]));
+            END IF;
+        END LOOP;
+        v_any := coalesce(v_any || v_all, v_all);
+    END LOOP;
+    RETURN v_any;
+END
+$$;
+
+ALTER FUNCTION search.all_but_one(p_text text) OWNER TO receipts_search;
+
+CREATE FUNCTION search.bearers_of(p_name_norm text, p_regions smallint[], p_most integer) RETURNS TABLE(customer_ids text[])
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT array_agg(o.customer_id)
+    FROM (
+        SELECT c.customer_id FROM retail.customers c
+        WHERE c.name_norm = p_name_norm AND c.region_ids && p_regions
+        LIMIT p_most
+    ) AS o
+$$;
+
+ALTER FUNCTION search.bearers_of(p_name_norm text, p_regions smallint[], p_most integer) OWNER TO receipts_search;
+
+CREATE FUNCTION search.coverage(p_stems integer, p_named integer, p_name tsvector) RETURNS real
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((p_stems - CASE WHEN (p_named = 0) THEN 1 ELSE 0 END))::real / (GREATEST((SELECT count(*) AS count FROM unnest(tsvector_to_array(coverage.p_name)) stem(stem) WHERE ((stem.stem !~ '^[0-9]'::text) AND (stem.stem <> ALL ('{fl,oz,ounc,lb,pound,ct,count,pk,pack,l,ltr,liter,ml,g,kg,gal,qt,pt,ea,each}'::text[])))), (1)::bigint))::double precision);
+
+ALTER FUNCTION search.coverage(p_stems integer, p_named integer, p_name tsvector) OWNER TO receipts_search;
+
+CREATE FUNCTION search.find_customers_by_contact(p_email_norm text, p_phone_norm text, p_most integer) RETURNS TABLE(customer_id text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+DECLARE
+    v_regions smallint[] := access.my_regions();
+BEGIN
+    RETURN QUERY
+        SELECT c.customer_id
+        FROM retail.customer_contacts o JOIN retail.customers c ON c.customer_id = o.customer_id
+        WHERE (p_email_norm <> '' OR p_phone_norm <> '')
+            AND (p_email_norm IS NULL OR o.email_norm = p_email_norm)
+            AND (p_phone_norm IS NULL OR o.phone_norm = p_phone_norm)
+            AND c.region_ids && v_regions
+        ORDER BY c.customer_id
+        LIMIT p_most;
+END
+$$;
+
+ALTER FUNCTION search.find_customers_by_contact(p_email_norm text, p_phone_norm text, p_most integer) OWNER TO receipts_search;
+
+CREATE FUNCTION search.find_people(p_spellings text[], p_starts integer[], p_ends integer[], p_costs real[], p_names integer, p_bearers integer) RETURNS TABLE(name_norm text, customer_ids text[])
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET max_parallel_workers_per_gather TO '0'
+    AS $$
+DECLARE
+    v_regions smallint[] := access.my_regions();
+    v_first integer := (SELECT min(s) FROM unnest(p_starts) AS s);
+    v_last integer := (SELECT max(e) FROM unnest(p_ends) AS e);
+    v_initial text := (SELECT t.spelling FROM unnest(p_spellings) AS t(spelling) WHERE length(t.spelling) = 1 LIMIT 1);
+    v_words text[]; v_starts integer[]; v_ends integer[]; v_costs real[];
+    v_left text[]; v_right text[];
+    v_names text[]; v_near text[];
+BEGIN
+    FOR v_edits IN 1..2 LOOP
+        SELECT array_agg(m.word), array_agg(m.starts), array_agg(m.ends), array_agg(m.cost),
+            array_agg(m.word) FILTER (WHERE m.ends < v_last), array_agg(m.word) FILTER (WHERE m.starts > v_first)
+        INTO v_words, v_starts, v_ends, v_costs, v_left, v_right
+        FROM search.near_words(
+            p_spellings, p_starts, p_ends, p_costs, v_edits, (200 * v_edits - 100) / (v_last - v_first + 1)
+        ) AS m;
+        WITH found AS (
+            SELECT p.name_norm, p.first_word, p.last_word FROM search.name_pairs p
+            WHERE p.last_word = ANY (v_right) AND p.first_word = ANY (v_left)
+            UNION ALL
+            SELECT p.name_norm, p.first_word, p.last_word FROM search.name_pairs p
+            WHERE p.last_word = ANY (v_left) AND p.first_word = ANY (v_right)
+        ), matched AS MATERIALIZED (
+            SELECT m.word COLLATE "C" AS word, m.starts, m.ends, m.cost
+            FROM unnest(v_words, v_starts, v_ends, v_costs) AS m(word, starts, ends, cost)
+        ), costly AS (
+            SELECT f.name_norm, a.cost + b.cost AS cost
+            FROM found f
+            JOIN matched a ON a.word = f.first_word
+            JOIN matched b ON b.word = f.last_word AND (a.ends < b.starts OR b.ends < a.starts)
+            UNION ALL
+            (SELECT p.name_norm, m.cost
+            FROM matched m JOIN search.name_pairs p ON p.last_word = m.word
+            WHERE m.starts = v_first AND m.ends = v_last
+            ORDER BY m.cost LIMIT 2000)
+            UNION ALL
+            (SELECT p.name_norm, m.cost + 0.05
+            FROM matched m JOIN search.name_pairs p ON p.first_word = m.word
+            WHERE m.starts = v_first AND m.ends = v_last
+            ORDER BY m.cost LIMIT 2000)
+            UNION ALL
+            SELECT p.name_norm, 0.1
+            FROM unnest(p_spellings) AS t(spelling)
+            CROSS JOIN LATERAL generate_series(2, length(t.spelling) - 1) AS cut
+            JOIN search.name_pairs p ON
+                (p.first_word = left(t.spelling, cut - 1) AND p.last_word = substr(t.spelling, cut))
+                OR (p.last_word = left(t.spelling, cut - 1) AND p.first_word = substr(t.spelling, cut))
+            WHERE v_first = v_last
+            UNION ALL
+            (SELECT p.name_norm, m.cost + 0.1
+            FROM matched m JOIN search.name_pairs p ON p.last_word = m.word
+                AND p.first_word >= v_initial AND p.first_word < v_initial || chr(1114111)
+            WHERE v_initial IS NOT NULL
+            ORDER BY m.cost LIMIT 2000)
+            UNION ALL
+            (SELECT p.name_norm, m.cost + 0.15
+            FROM matched m JOIN search.name_pairs p ON p.first_word = m.word
+                AND p.last_word >= v_initial AND p.last_word < v_initial || chr(1114111)
+            WHERE v_initial IS NOT NULL
+            ORDER BY m.cost LIMIT 2000)
+        )
+        SELECT array_agg(n.name_norm), array_agg(n.name_norm) FILTER (WHERE n.cost < 0.21)
+        INTO v_names, v_near
+        FROM (
+            SELECT c.name_norm, min(c.cost) AS cost FROM costly c GROUP BY c.name_norm
+            ORDER BY min(c.cost), c.name_norm
+        ) AS n;
+        EXIT WHEN EXISTS (
+            SELECT FROM unnest(v_near) AS n(name_norm) JOIN retail.customers c ON c.name_norm = n.name_norm
+            WHERE c.region_ids && v_regions
+        );
+        v_near := NULL;
+    END LOOP;
+    RETURN QUERY
+        SELECT n.name_norm, b.customer_ids
+        FROM unnest(v_names) AS n(name_norm)
+        CROSS JOIN LATERAL search.bearers_of(n.name_norm, v_regions, p_bearers) AS b(customer_ids)
+        WHERE b.customer_ids IS NOT NULL
+        LIMIT p_names;
+    IF v_near IS NULL AND v_first < v_last THEN
+        RETURN QUERY
+            SELECT r.name_norm, b.customer_ids
+            FROM search.related_names(ARRAY(
+                SELECT m.word FROM unnest(v_words, v_starts, v_ends, v_costs) AS m(word, starts, ends, cost)
+                WHERE m.starts = m.ends AND m.cost < 0.2 ORDER BY m.cost LIMIT 8
+            )) AS r(name_norm)
+            CROSS JOIN LATERAL search.bearers_of(r.name_norm, v_regions, p_bearers) AS b(customer_ids)
+            WHERE b.customer_ids IS NOT NULL;
+    END IF;
+END
+$$;
+
+ALTER FUNCTION search.find_people(p_spellings text[], p_starts integer[], p_ends integer[], p_costs real[], p_names integer, p_bearers integer) OWNER TO receipts_search;
+
+CREATE FUNCTION search.forget_names() RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '1s'
+    AS $$
+DECLARE
+    v_names text[];
+BEGIN
+    IF NOT EXISTS (SELECT FROM search.names_left) THEN
+        RETURN 0;
+    END IF;
+    LOCK TABLE search.name_pairs IN SHARE ROW EXCLUSIVE MODE;
+    WITH taken AS (DELETE FROM search.names_left RETURNING name_norm)
+    SELECT array_agg(DISTINCT t.name_norm) INTO v_names
+    FROM taken t WHERE NOT EXISTS (SELECT FROM retail.customers c WHERE c.name_norm = t.name_norm);
+    DELETE FROM search.name_pairs p
+    USING unnest(v_names) AS n(name_norm) CROSS JOIN LATERAL search.pairs_of(n.name_norm) AS o
+    WHERE p.last_word = o.last_word AND p.first_word = o.first_word AND p.name_norm = n.name_norm;
+    DELETE FROM search.name_keys k
+    USING (
+        SELECT DISTINCT left(w.word, 40) COLLATE "C" AS word
+        FROM unnest(v_names) AS n(name_norm) CROSS JOIN LATERAL string_to_table(n.name_norm, ' ') AS w(word)
+    ) AS w CROSS JOIN LATERAL search.keys_of(w.word) AS o(key)
+    WHERE k.key = o.key AND k.word = w.word
+        AND NOT EXISTS (SELECT FROM search.name_pairs p WHERE p.last_word = w.word)
+        AND NOT EXISTS (SELECT FROM search.name_pairs p WHERE p.first_word = w.word);
+    RETURN coalesce(cardinality(v_names), 0);
+EXCEPTION WHEN lock_not_available THEN
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION search.forget_names() OWNER TO receipts_search;
+
+CREATE FUNCTION search.keys_of(p_word text) RETURNS SETOF text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT left(p_word, 8)
+    UNION ALL
+    SELECT left(p_word, a.i - 1) || substr(left(p_word, 8), a.i + 1, b.j - a.i - 1) || substr(left(p_word, 8), b.j + 1)
+    FROM (VALUES (1), (2), (3), (4), (5), (6), (7), (8)) AS a(i)
+    JOIN (VALUES (2), (3), (4), (5), (6), (7), (8), (9)) AS b(j) ON b.j > a.i  -- past the end: only one is deleted
+    WHERE a.i <= length(p_word) AND b.j <= length(p_word) + 1 AND (b.j > length(p_word) OR length(p_word) >= 5)
+    UNION ALL
+    SELECT '=' || search.sound_of(p_word)
+$$;
+
+ALTER FUNCTION search.keys_of(p_word text) OWNER TO receipts_search;
+
+CREATE FUNCTION search.learn_names(p_names text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_generic_plan'
+    SET enable_seqscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    AS $$
+BEGIN
+    LOCK TABLE search.name_pairs IN ROW EXCLUSIVE MODE;
+    WITH entered AS (
+        INSERT INTO search.name_pairs (last_word, first_word, name_norm)
+        SELECT p.last_word, p.first_word, p.name_norm
+        FROM (
+            SELECT split_part(n.name_norm, ' ', 2), split_part(n.name_norm, ' ', 1), n.name_norm
+            FROM unnest(p_names) AS n(name_norm)
+            -- Two words, as nearly all names are, at a tenth of the cost.
+            WHERE split_part(n.name_norm, ' ', 2) <> '' AND split_part(n.name_norm, ' ', 3) = ''
+                AND length(n.name_norm) <= 40
+            UNION ALL
+            SELECT o.last_word, o.first_word, n.name_norm
+            FROM unnest(p_names) AS n(name_norm) CROSS JOIN LATERAL search.pairs_of(n.name_norm) AS o
+            WHERE split_part(n.name_norm, ' ', 2) = '' OR split_part(n.name_norm, ' ', 3) <> ''
+                OR length(n.name_norm) > 40
+        ) AS p(last_word, first_word, name_norm)
+        WHERE NOT EXISTS (
+            SELECT FROM search.name_pairs k
+            WHERE k.last_word = p.last_word AND k.first_word = p.first_word AND k.name_norm = p.name_norm
+        )
+        ORDER BY p.last_word COLLATE "C"  -- neighbours of the index are entered together
+        RETURNING name_norm
+    ), word AS (
+        SELECT DISTINCT left(w.word, 40) COLLATE "C" AS word
+        FROM entered e CROSS JOIN LATERAL string_to_table(e.name_norm, ' ') AS w(word)
+    )
+    INSERT INTO search.name_keys (key, word)
+    SELECT DISTINCT k.key COLLATE "C", w.word
+    FROM word w CROSS JOIN LATERAL search.keys_of(w.word) AS k(key)
+    WHERE NOT EXISTS (SELECT FROM search.name_keys o WHERE o.key = left(w.word, 8) AND o.word = w.word)
+    ORDER BY 1;
+END
+$$;
+
+ALTER FUNCTION search.learn_names(p_names text[]) OWNER TO receipts_search;
+
+CREATE FUNCTION search.learn_renamed() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM search.learn_names(ARRAY[NEW.name_norm]);
+    INSERT INTO search.names_left (name_norm) VALUES (OLD.name_norm);
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION search.learn_renamed() OWNER TO receipts_search;
+
+CREATE FUNCTION search.learn_written() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM search.learn_names(ARRAY(SELECT DISTINCT w.name_norm FROM written w));
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION search.learn_written() OWNER TO receipts_search;
+
+CREATE FUNCTION search.likeness_costs(p_alike real) RETURNS real
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN ((((0.3)::double precision * (p_alike - (0.8)::double precision)) + (CASE WHEN (p_alike > (0.99)::double precision) THEN 0.1 ELSE (0)::numeric END)::double precision))::real;
+
+ALTER FUNCTION search.likeness_costs(p_alike real) OWNER TO receipts_search;
+
+CREATE FUNCTION search.near_words(p_spellings text[], p_starts integer[], p_ends integer[], p_costs real[], p_edits integer, p_most integer) RETURNS TABLE(word text, starts integer, ends integer, cost real)
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT t.spelling COLLATE "C", t.starts, t.ends, t.cost
+    FROM unnest(p_spellings, p_starts, p_ends, p_costs) AS t(spelling, starts, ends, cost)
+    WHERE length(t.spelling) > 1
+    UNION ALL
+    SELECT n.word, t.starts, t.ends, n.cost
+    FROM (
+        SELECT o.spelling, o.starts, o.ends, length(o.spelling) AS size
+        FROM unnest(p_spellings, p_starts, p_ends, p_costs) AS o(spelling, starts, ends, cost)
+        WHERE o.cost = 0 AND length(o.spelling) > 1
+        OFFSET 0
+    ) AS t
+    CROSS JOIN LATERAL (
+        SELECT f.word, CASE
+                WHEN f.common = 0 THEN 0.35::real
+                ELSE greatest(
+                    least(greatest(t.size, f.size), 8) - f.common
+                        + (greatest(t.size, f.size) > 8 AND right(t.spelling, 3) <> right(f.word, 3))::integer,
+                    abs(t.size - f.size)
+                )::real / greatest(t.size, f.size) * CASE WHEN f.sounds THEN 0.6::real ELSE 1::real END
+            END + CASE WHEN left(f.word, 1) = left(t.spelling, 1) THEN 0::real ELSE 0.03::real END
+                + CASE WHEN right(f.word, 1) = right(t.spelling, 1) THEN 0::real ELSE 0.02::real END AS cost
+        FROM (
+            SELECT k.word, min(q.size) = 0 AS sounds, max(q.size) AS common, length(k.word) AS size
+            FROM (
+                SELECT o.key, CASE WHEN left(o.key, 1) = '=' THEN 0 ELSE length(o.key) END AS size
+                FROM search.keys_of(t.spelling) AS o(key)
+                OFFSET 0  -- once for each key, not for each word
+            ) AS q
+            JOIN search.name_keys k ON k.key = q.key COLLATE "C"
+            WHERE q.size = 0 OR q.size >= least(t.size, 8) - p_edits
+            GROUP BY k.word
+            OFFSET 0  -- and its length once, not each time it is asked for
+        ) AS f
+        ORDER BY cost, f.word
+        LIMIT p_most
+    ) AS n
+$$;
+
+ALTER FUNCTION search.near_words(p_spellings text[], p_starts integer[], p_ends integer[], p_costs real[], p_edits integer, p_most integer) OWNER TO receipts_search;
+
+CREATE FUNCTION search.nearest_products(p_embedding public.halfvec, p_most integer, p_skus text[]) RETURNS TABLE(sku text, similarity real, embedding public.halfvec)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+DECLARE
+    v_skus text[];
+BEGIN
+    -- Comparing ten thousand takes as long as the index takes to pass over as many that are not wanted.
+    IF p_skus IS NULL OR cardinality(p_skus) > 10000 THEN
+        PERFORM set_config('hnsw.ef_search', '200', true);  -- recall 0.97 of the nearest hundred at 2 ms
+        PERFORM set_config('hnsw.iterative_scan', 'relaxed_order', true);
+        SELECT array_agg(p.sku) INTO v_skus
+        FROM (
+            SELECT e.text_digest
+            FROM retail.product_embeddings e
+            WHERE EXISTS (
+                SELECT FROM retail.products o
+                WHERE o.text_digest = e.text_digest AND (p_skus IS NULL OR o.sku = ANY (p_skus))
+            )
+            ORDER BY e.embedding OPERATOR(public.<=>) p_embedding
+            LIMIT p_most
+        ) n
+        JOIN retail.products p ON p.text_digest = n.text_digest
+        WHERE p_skus IS NULL OR p.sku = ANY (p_skus);
+        IF cardinality(v_skus) < p_most OR v_skus IS NULL THEN
+            v_skus := p_skus;
+        END IF;
+    ELSE
+        v_skus := p_skus;
+    END IF;
+    RETURN QUERY
+        SELECT p.sku, (1 - (e.embedding OPERATOR(public.<=>) p_embedding))::real, e.embedding
+        FROM retail.products p
+        JOIN retail.product_embeddings e ON e.text_digest = p.text_digest
+        WHERE v_skus IS NULL OR p.sku = ANY (v_skus)
+        ORDER BY e.embedding OPERATOR(public.<=>) p_embedding, p.sku
+        LIMIT p_most;
+END
+$$;
+
+ALTER FUNCTION search.nearest_products(p_embedding public.halfvec, p_most integer, p_skus text[]) OWNER TO receipts_search;
+
+CREATE FUNCTION search.note_deleted() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    INSERT INTO search.names_left (name_norm) SELECT DISTINCT g.name_norm FROM gone g;
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION search.note_deleted() OWNER TO receipts_search;
+
+CREATE FUNCTION search.pairs_of(p_name_norm text) RETURNS TABLE(first_word text, last_word text)
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT array_to_string(w.words[a.i:a.j], ''), array_to_string(w.words[b.i:b.j], '')
+    FROM (SELECT search.words_of(p_name_norm) OFFSET 0) AS w(words)  -- once, and not for every pair
+    JOIN (VALUES (1, 1), (2, 2), (3, 3), (4, 4), (1, 2), (2, 3), (3, 4), (1, 3), (2, 4)) AS a(i, j) ON true
+    JOIN (VALUES (2, 2), (3, 3), (4, 4), (5, 5), (2, 3), (3, 4), (4, 5), (2, 4), (3, 5)) AS b(i, j) ON b.i > a.j
+    WHERE b.j <= cardinality(w.words)
+    UNION ALL
+    SELECT '', left(p_name_norm, 40) WHERE p_name_norm <> '' AND position(' ' IN p_name_norm) = 0
+        AND octet_length(p_name_norm) <= 1000
+$$;
+
+ALTER FUNCTION search.pairs_of(p_name_norm text) OWNER TO receipts_search;
+
+CREATE FUNCTION search.related_names(p_words text[]) RETURNS SETOF text
+    LANGUAGE sql STABLE
+    AS $$
+    SELECT DISTINCT r.name_norm
+    FROM unnest(p_words) AS m(word)
+    CROSS JOIN LATERAL (
+        (SELECT array_agg(o.name_norm) AS names
+        FROM (
+            SELECT p.name_norm FROM search.name_pairs p
+            WHERE p.last_word = m.word COLLATE "C" AND right(p.name_norm, length(m.word)) = m.word LIMIT 21
+        ) AS o)
+        UNION ALL
+        (SELECT array_agg(o.name_norm) AS names
+        FROM (
+            SELECT p.name_norm FROM search.name_pairs p
+            WHERE p.first_word = m.word COLLATE "C" AND left(p.name_norm, length(m.word)) = m.word LIMIT 21
+        ) AS o)
+    ) AS b
+    CROSS JOIN LATERAL unnest(b.names) AS r(name_norm)
+    WHERE cardinality(b.names) <= 20
+$$;
+
+ALTER FUNCTION search.related_names(p_words text[]) OWNER TO receipts_search;
+
 CREATE FUNCTION search.search_customers(p_words text[], p_most integer) RETURNS TABLE(customer_id text, name_norm text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -730,146 +1184,353 @@ $$;
 
 ALTER FUNCTION search.search_customers(p_words text[], p_most integer) OWNER TO receipts_search;
 
-CREATE FUNCTION search.search_products(p_lexical text, p_embedding public.halfvec, p_most integer) RETURNS TABLE(sku text, similarity real, is_literal boolean)
+CREATE FUNCTION search.search_products(p_lexical text, p_embedding public.halfvec, p_most integer, p_skus text[] DEFAULT NULL::text[]) RETURNS TABLE(sku text, similarity real, is_literal boolean)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 DECLARE
-    v_query tsquery := plainto_tsquery('pg_catalog.english', p_lexical);
-    v_literal integer := 0;
+    v_query tsquery := plainto_tsquery('english', p_lexical);
+    v_stems integer := length(to_tsvector('english', p_lexical));
+    v_words text[] := string_to_array(p_lexical, ' ');
+    v_words_told text[] := tsvector_to_array(to_tsvector('english', p_lexical));
+    v_names tsquery := v_query;  -- what wins by its name
+    v_least real := 0;  -- of a name's words that the phrase must hold, for the name to win
+    v_named integer;
+    v_won integer;
+    v_told integer;
+    v_asked public.halfvec;
+    v_describes boolean := p_lexical ~ '\m(?:for|from|in|on|some|something|to|without)\M';  -- rather than names
+    v_far real;  -- how much farther from the phrase its namesakes are than what it means
+    v_skus text[];
+    v_scores real[];
+    v_embeddings public.halfvec[];
 BEGIN
-    -- A literal match counts 0.8 to 1: meaning and rank of the words order "chicken" before "chicken cat food".
+    SELECT count(*) INTO v_named FROM retail.products p WHERE p.name_lexemes @@ v_query;
+    IF v_named = 0 AND v_stems >= 3 THEN
+        v_names := search.all_but_one(p_lexical);
+        v_least := 0.75;
+    END IF;
+    IF p_embedding IS NOT NULL THEN
+        -- The phrase and what is nearest to it say together what was meant better than the phrase alone.
+        SELECT coalesce(p_embedding OPERATOR(public.+) public.avg(m.embedding), p_embedding) INTO v_asked
+        FROM (
+            SELECT n.embedding  -- of different texts: sizes of one thing say nothing new
+            FROM search.nearest_products(p_embedding, 60, NULL) AS n
+            GROUP BY n.similarity, n.embedding
+            ORDER BY n.similarity DESC
+            LIMIT 20
+        ) m;
+        SELECT array_agg(n.sku), array_agg(n.similarity), array_agg(n.embedding) INTO v_skus, v_scores, v_embeddings
+        FROM search.nearest_products(v_asked, 100, NULL) AS n;
+        IF v_named > 0 AND (v_named <= 20 OR v_describes) THEN
+            SELECT (SELECT avg(score) FROM unnest(v_scores[1:10]) AS score) - avg(m.similarity) INTO v_far
+            FROM (
+                SELECT 1 - (e.embedding OPERATOR(public.<=>) v_asked) AS similarity
+                FROM retail.products p
+                JOIN retail.product_embeddings e ON e.text_digest = p.text_digest
+                WHERE p.name_lexemes @@ v_query
+                ORDER BY e.embedding OPERATOR(public.<=>) v_asked
+                LIMIT 10
+            ) m;
+        END IF;
+        IF v_named > 0 AND v_far > 0.06 AND v_describes THEN
+            v_least := 0.99;  -- only the very name is a name
+        ELSIF v_named BETWEEN 1 AND 20 AND v_far > 0.06 AND 2 * v_named <= (
+            SELECT count(*) FROM (SELECT FROM retail.products p WHERE p.concept_lexemes @@ v_query LIMIT 40) m
+        ) THEN
+            v_least := 0.99;  -- twice as many are so as are called so
+        ELSIF v_named BETWEEN 1 AND 7 AND v_far > 0.06 AND v_stems < 3 THEN
+            v_least := 0.6;
+        END IF;
+        IF p_skus IS NOT NULL THEN
+            SELECT array_agg(n.sku), array_agg(n.similarity), array_agg(n.embedding)
+            INTO v_skus, v_scores, v_embeddings
+            FROM search.nearest_products(v_asked, greatest(p_most, 100), p_skus) AS n;
+        END IF;
+    END IF;
     RETURN QUERY
         SELECT p.sku,
-            CASE WHEN p_embedding IS NULL OR e.embedding IS NULL THEN 1.0
-            ELSE 0.8 + 0.2 * greatest(0, 0.7 * (1 - (e.embedding OPERATOR(public.<=>) p_embedding))
-                + 0.3 * ts_rank(p.lexemes, v_query, 32)) END::real,
-            true
+            (CASE WHEN v_named = 0 THEN 0.75
+                -- "Light roast" is not lightly roasted, though the stems are the same. Thousands are not told apart.
+                WHEN v_named > 1000 OR string_to_array(split_part(p.search_text, ' | ', 1), ' ') @> v_words THEN 0.9 ELSE 0.8 END
+            + CASE WHEN v_named = 0 THEN 0.05 ELSE 0.1 END * CASE WHEN p_embedding IS NULL THEN 1
+                ELSE coalesce(greatest(1 - (e.embedding OPERATOR(public.<=>) v_asked), 0), 0.5) END)::real AS score,
+            v_named > 0
         FROM retail.products p
         LEFT JOIN retail.product_embeddings e ON e.text_digest = p.text_digest
-        WHERE p.lexemes @@ v_query
+        WHERE p.name_lexemes @@ v_names AND search.coverage(v_stems, v_named, p.name_lexemes) >= v_least
+            AND (p_skus IS NULL OR p.sku = ANY (p_skus))
+        ORDER BY score DESC, p.sku
         LIMIT p_most;
-    GET DIAGNOSTICS v_literal = ROW_COUNT;
-    IF v_literal >= 20 OR p_embedding IS NULL THEN
+    GET DIAGNOSTICS v_won = ROW_COUNT;
+    IF v_won >= p_most OR p_embedding IS NULL THEN
         RETURN;
     END IF;
-    PERFORM set_config('hnsw.ef_search', '200', true);  -- recall 0.97 of the nearest hundred at 2 ms
-    RETURN QUERY
-        SELECT p.sku, n.similarity, false
+    SELECT array_agg(c.sku ORDER BY c.score DESC, c.sku), array_agg(c.score ORDER BY c.score DESC, c.sku),
+        array_agg(c.embedding ORDER BY c.score DESC, c.sku), count(DISTINCT c.told)
+    INTO v_skus, v_scores, v_embeddings, v_told
+    FROM (
+        -- More where the phrase's very words are said of it.
+        SELECT n.sku, n.embedding, ((n.score + 0.3 * greatest(CASE WHEN p.concept_lexemes @@ v_query THEN 1 ELSE 0 END,
+                0.7 * power(search.told_share(v_words_told, p.search_text), 2))) / 1.3)::real AS score,
+            CASE WHEN p.concept_lexemes @@ v_query THEN p.text_digest END AS told
         FROM (
-            SELECT e.text_digest, (1 - (e.embedding OPERATOR(public.<=>) p_embedding))::real AS similarity
-            FROM retail.product_embeddings e
-            ORDER BY e.embedding OPERATOR(public.<=>) p_embedding
-            LIMIT 60
+            SELECT m.sku, m.score, m.embedding FROM unnest(v_skus, v_scores, v_embeddings) AS m(sku, score, embedding)
+            UNION ALL
+            -- Names that do not win are answered too, wherever they lie.
+            SELECT o.sku, (1 - (e.embedding OPERATOR(public.<=>) v_asked))::real, e.embedding
+            FROM retail.products o
+            JOIN retail.product_embeddings e ON e.text_digest = o.text_digest
+            WHERE v_least > 0 AND o.name_lexemes @@ v_query AND o.sku <> ALL (v_skus)
+                AND (p_skus IS NULL OR o.sku = ANY (p_skus))
         ) n
-        JOIN retail.products p ON p.text_digest = n.text_digest
-        -- Below it neighbours have nothing in common with what was asked; beside literal matches more is expected.
-        WHERE n.similarity >= CASE WHEN v_literal = 0 THEN 0.35 ELSE 0.5 END
-            AND NOT p.lexemes @@ v_query
-        ORDER BY n.similarity DESC
-        LIMIT p_most;
+        JOIN retail.products p ON p.sku = n.sku
+        -- Below it neighbours have nothing in common with what was asked; beside names more is expected.
+        WHERE (p.name_lexemes @@ v_query
+                OR 1 - (n.embedding OPERATOR(public.<=>) p_embedding) >= CASE WHEN v_won = 0 THEN 0.4 ELSE 0.5 END)
+            AND NOT (p.name_lexemes @@ v_names AND search.coverage(v_stems, v_named, p.name_lexemes) >= v_least)
+    ) c;
+    IF v_skus IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+        SELECT r.sku, (0.75 * r.score)::real, p.name_lexemes @@ v_query
+        FROM search.varied_products(v_skus, v_scores, v_embeddings,
+            CASE WHEN v_won = 0 AND v_told >= 10 THEN 10 ELSE 0 END) AS r  -- a concept of many things: show kinds of it
+        JOIN retail.products p ON p.sku = r.sku
+        ORDER BY r.score DESC, r.sku
+        LIMIT p_most - v_won;
 END
 $$;
 
-ALTER FUNCTION search.search_products(p_lexical text, p_embedding public.halfvec, p_most integer) OWNER TO receipts_search;
+ALTER FUNCTION search.search_products(p_lexical text, p_embedding public.halfvec, p_most integer, p_skus text[]) OWNER TO receipts_search;
 
-CREATE FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_lexical text[], p_embeddings text[], p_offset integer, p_rows integer) RETURNS TABLE(document text, store_name text, time_zone text, purchased_on date, score real, store_score real, date_score real, amount_score real, customer_score real, skus text[], terms integer[], similarities real[], literals boolean[])
+CREATE FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) RETURNS TABLE(document text, store_name text, time_zone text, purchased_on date, purchased_at timestamp with time zone, score real, store_score real, date_score real, amount_score real, customer_score real, tender_score real, skus text[], terms integer[], similarities real[], literals boolean[], searched_from date)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET plan_cache_mode TO 'force_custom_plan'
     AS $$
 DECLARE
     v_regions smallint[] := access.my_regions();
-    v_from date := p_date_from - p_date_tolerance;
-    v_to date := p_date_to + p_date_tolerance;
+    v_enough CONSTANT integer := 500;
+    v_most_keys CONSTANT integer := 1500;  -- of an index, in one window: some microseconds each
     v_low bigint := p_low - p_amount_tolerance;
     v_high bigint := p_high + p_amount_tolerance;
+    v_tenders text[] := (SELECT array_agg('%"tender_type":"' || t || '"%') FROM unnest(p_tenders) AS t);
     v_store_weight real := CASE WHEN p_store_ids IS NULL THEN 0 ELSE 2 END;
     v_date_weight real := CASE WHEN coalesce(p_date_from, p_date_to) IS NULL THEN 0 ELSE 2 END;
     v_amount_weight real := CASE WHEN coalesce(p_low, p_high) IS NULL THEN 0 ELSE 2 END;
+    v_tender_weight real := CASE WHEN p_tenders IS NULL THEN 0 ELSE 1 END;
     v_customer_weight real := CASE WHEN p_customer_ids IS NULL THEN 0 ELSE 3 END;
     v_card_weight real := CASE WHEN p_card IS NULL THEN 0 ELSE 3 END;
-    v_product_weight real := CASE WHEN p_lexical IS NULL THEN 0 ELSE 3 END;
-    v_skus text[];
-    v_terms integer[];
-    v_similarities real[];
-    v_literals boolean[];
+    v_product_weight real := CASE WHEN p_skus IS NULL THEN 0 ELSE 3 END;
+    v_is_named boolean := coalesce(p_receipt_id, p_card) IS NOT NULL OR p_customer_ids IS NOT NULL;
+    v_oldest date := greatest(p_date_from - p_date_tolerance, (SELECT min(r.purchased_on) FROM retail.receipts r));
+    v_to date := least(p_date_to + p_date_tolerance, (SELECT max(r.purchased_on) FROM retail.receipts r));
+    v_from date;
+    -- At first as many days as have five thousand receipts in the stores asked for, by what the planner knows.
+    v_receipts real := (SELECT c.reltuples FROM pg_class c WHERE c.oid = 'retail.receipts'::regclass)
+        * CASE WHEN p_store_ids IS NULL THEN 1
+        ELSE cardinality(p_store_ids) / greatest((SELECT count(*) FROM retail.stores), 1)::real END;
+    v_span integer := CASE WHEN v_is_named THEN v_to - v_oldest + 1 WHEN v_receipts > 0
+        THEN least(3650, ceil(5000 * (v_to - v_oldest + 1) / v_receipts)) ELSE 28 END;
+    v_bought text[];  -- articles, where other constraints leave few receipts
+    v_keys text[];  -- and keys of them in the index, where they do not
+    v_found search.candidate[] := '{}';
+    v_before integer;
 BEGIN
-    IF p_lexical IS NOT NULL THEN
-        SELECT array_agg(f.sku), array_agg(t.term::integer), array_agg(f.similarity), array_agg(f.is_literal)
-        INTO v_skus, v_terms, v_similarities, v_literals
-        FROM unnest(p_lexical, p_embeddings) WITH ORDINALITY AS t(lexical, embedding, term)
-        CROSS JOIN LATERAL search.search_products(t.lexical, t.embedding::public.halfvec, 2000) AS f;
-        IF v_skus IS NULL THEN
-            RETURN;
+    WHILE v_to >= v_oldest AND cardinality(v_found) < v_enough LOOP
+        v_from := greatest(v_oldest, v_to - v_span + 1);
+        IF p_skus IS NULL THEN
+            NULL;
+        ELSIF v_is_named OR p_store_ids IS NOT NULL THEN
+            v_bought := p_skus;
+            v_keys := NULL;
+        ELSE
+            v_bought := NULL;
+            IF cardinality(p_skus) * (1 + (v_to - v_from) / 7) > v_most_keys THEN
+                v_from := v_oldest;  -- so few fit so far that those of all years together are quickly read
+                v_keys := p_skus;
+            ELSE
+                SELECT array_agg(DISTINCT w || ':' || s) INTO v_keys
+                FROM unnest(p_skus) AS s,
+                    generate_series((v_from - date '1970-01-01') / 7, (v_to - date '1970-01-01') / 7) AS w;
+            END IF;
         END IF;
-    END IF;
+        v_before := cardinality(v_found);
+        SELECT v_found || coalesce(array_agg(f::search.candidate), '{}') INTO v_found FROM (
+            SELECT c.receipt_id, c.skus, c.purchased_at, c.purchased_on,
+                (v_store_weight * coalesce(c.store_score, 0) + v_date_weight * coalesce(c.date_score, 0)
+                    + v_amount_weight * coalesce(c.amount_score, 0) + v_tender_weight * coalesce(c.tender_score, 0)
+                    + v_customer_weight * coalesce(c.customer_score, 0) + v_card_weight)::real AS points,
+                c.store_score, c.date_score, c.amount_score, c.customer_score, c.tender_score
+            FROM (
+                SELECT r.receipt_id, r.skus, r.purchased_at, r.purchased_on,
+                    CASE WHEN p_store_ids IS NULL THEN NULL
+                    ELSE p_store_scores[array_position(p_store_ids, r.store_id)] END AS store_score,
+                    CASE WHEN v_date_weight = 0 THEN NULL
+                    ELSE 1 - 0.5 * greatest(p_date_from - r.purchased_on, r.purchased_on - p_date_to, 0)
+                        / greatest(p_date_tolerance, 1) END::real AS date_score,
+                    CASE WHEN v_amount_weight = 0 THEN NULL
+                    ELSE 1 - 0.5 * greatest(p_low - r.total_cents, r.total_cents - p_high, 0)
+                        / greatest(p_amount_tolerance, 1) END::real AS amount_score,
+                    CASE WHEN p_customer_ids IS NULL THEN NULL
+                    ELSE p_customer_scores[array_position(p_customer_ids, r.customer_id)] END AS customer_score,
+                    CASE WHEN v_tenders IS NULL THEN NULL
+                    ELSE (r.document LIKE ANY (v_tenders))::integer END::real AS tender_score
+                FROM retail.receipts r
+                WHERE r.region_id = ANY (v_regions)
+                    AND (p_receipt_id IS NULL OR r.receipt_id = p_receipt_id)
+                    AND (p_store_ids IS NULL OR r.store_id = ANY (p_store_ids))
+                    AND r.purchased_on BETWEEN v_from AND v_to
+                    AND (v_low IS NULL OR r.total_cents >= v_low)
+                    AND (v_high IS NULL OR r.total_cents <= v_high)
+                    AND (p_customer_ids IS NULL OR r.customer_id = ANY (p_customer_ids))
+                    AND (p_card IS NULL OR r.card_last4 @> ARRAY[p_card])
+                    -- Hashed, where && would compare each article with each.
+                    AND (v_bought IS NULL OR EXISTS (SELECT FROM unnest(r.skus) AS b(sku) WHERE b.sku = ANY (v_bought)))
+                    AND (v_keys IS NULL OR retail.sku_keys(r.skus, r.purchased_on) && v_keys)
+                    AND (p_without IS NULL OR NOT r.skus && p_without)
+            ) AS c
+            ORDER BY points DESC, c.purchased_at DESC
+            LIMIT 4 * v_enough
+        ) AS f;
+        v_to := v_from - 1;
+        v_span := least(8 * v_span, 1 + ceil(1.2 * v_span * (v_enough - cardinality(v_found))
+            / greatest(cardinality(v_found) - v_before, 1)))::integer;
+    END LOOP;
     RETURN QUERY
-        WITH fitting AS (
-            SELECT r.receipt_id, r.skus, r.purchased_at, r.purchased_on,
-                CASE WHEN p_store_ids IS NULL THEN NULL
-                ELSE p_store_scores[array_position(p_store_ids, r.store_id)] END AS store_score,
-                CASE WHEN v_date_weight = 0 THEN NULL
-                ELSE 1 - 0.5 * greatest(p_date_from - r.purchased_on, r.purchased_on - p_date_to, 0)
-                    / greatest(p_date_tolerance, 1) END::real AS date_score,
-                CASE WHEN v_amount_weight = 0 THEN NULL
-                ELSE 1 - 0.5 * greatest(p_low - r.total_cents, r.total_cents - p_high, 0)
-                    / greatest(p_amount_tolerance, 1) END::real AS amount_score,
-                CASE WHEN p_customer_ids IS NULL THEN NULL
-                ELSE p_customer_scores[array_position(p_customer_ids, r.customer_id)] END AS customer_score
-            FROM retail.receipts r
-            WHERE r.region_id = ANY (v_regions)
-                AND (p_receipt_id IS NULL OR r.receipt_id = p_receipt_id)
-                AND (p_store_ids IS NULL OR r.store_id = ANY (p_store_ids))
-                AND (v_from IS NULL OR r.purchased_on >= v_from)
-                AND (v_to IS NULL OR r.purchased_on <= v_to)
-                AND (v_low IS NULL OR r.total_cents >= v_low)
-                AND (v_high IS NULL OR r.total_cents <= v_high)
-                AND (p_customer_ids IS NULL OR r.customer_id = ANY (p_customer_ids))
-                AND (p_card IS NULL OR r.card_last4 @> ARRAY[p_card])
-                AND (v_skus IS NULL OR r.skus && v_skus)
-        ), candidate AS MATERIALIZED (
-            SELECT f.*, v_store_weight * coalesce(f.store_score, 0) + v_date_weight * coalesce(f.date_score, 0)
-                + v_amount_weight * coalesce(f.amount_score, 0) + v_customer_weight * coalesce(f.customer_score, 0)
-                + v_card_weight AS points
-            FROM fitting f
-            ORDER BY points DESC, f.purchased_on DESC
-            LIMIT 2000
+        WITH candidate AS MATERIALIZED (
+            SELECT * FROM unnest(v_found)
         ), product AS MATERIALIZED (
-            SELECT * FROM unnest(v_skus, v_terms, v_similarities, v_literals) AS p(sku, term, similarity, is_literal)
-        ), held AS (
+            SELECT * FROM unnest(p_skus, p_terms, p_similarities, p_literals) AS p(sku, term, similarity, is_literal)
+        ), held AS MATERIALIZED (
             SELECT c.receipt_id, p.sku, p.term, p.similarity, p.is_literal
             FROM candidate c CROSS JOIN LATERAL unnest(c.skus) AS s(sku) JOIN product p ON p.sku = s.sku
         ), best AS (
-            SELECT t.receipt_id, sum(t.similarity) / cardinality(p_lexical) AS product_score
+            SELECT t.receipt_id, sum(t.similarity) / p_phrases AS product_score
             FROM (
                 SELECT h.receipt_id, h.term, max(h.similarity) AS similarity FROM held h GROUP BY h.receipt_id, h.term
             ) t
             GROUP BY t.receipt_id
-        ), page AS MATERIALIZED (
+        ), scored AS (
             SELECT c.*,
-                ((c.points + v_product_weight * coalesce(b.product_score, 0)) / nullif(v_store_weight + v_date_weight
-                    + v_amount_weight + v_customer_weight + v_card_weight + v_product_weight, 0))::real AS score
+                coalesce((c.points + v_product_weight * coalesce(b.product_score, 0)) / nullif(v_store_weight
+                    + v_date_weight + v_amount_weight + v_tender_weight + v_customer_weight + v_card_weight
+                    + v_product_weight, 0), 1)::real AS score
             FROM candidate c LEFT JOIN best b ON b.receipt_id = c.receipt_id
-            ORDER BY score DESC, c.purchased_at DESC, c.receipt_id DESC
-            LIMIT p_rows OFFSET p_offset
+        ), page AS MATERIALIZED (
+            SELECT * FROM scored s
+            WHERE p_after_id IS NULL OR (s.score, s.purchased_at, s.receipt_id) < (p_after_score, p_after_at, p_after_id)
+            ORDER BY s.score DESC, s.purchased_at DESC, s.receipt_id DESC
+            LIMIT p_rows
         )
-        SELECT r.document, s.name, s.time_zone, r.purchased_on, coalesce(g.score, 1),
-            g.store_score, g.date_score, g.amount_score, g.customer_score, m.skus, m.terms, m.similarities, m.literals
+        SELECT r.document, s.name, s.time_zone, r.purchased_on, r.purchased_at, g.score,
+            g.store_score, g.date_score, g.amount_score, g.customer_score, g.tender_score,
+            m.skus, m.terms, m.similarities, m.literals, CASE WHEN v_to >= v_oldest THEN v_from END
         FROM page g
         JOIN retail.receipts r ON r.receipt_id = g.receipt_id
         JOIN retail.stores s ON s.store_id = r.store_id
         CROSS JOIN LATERAL (
-            SELECT array_agg(h.sku ORDER BY h.similarity DESC), array_agg(h.term ORDER BY h.similarity DESC),
-                array_agg(h.similarity ORDER BY h.similarity DESC), array_agg(h.is_literal ORDER BY h.similarity DESC)
+            SELECT array_agg(h.sku ORDER BY h.similarity DESC, h.sku), array_agg(h.term ORDER BY h.similarity DESC, h.sku),
+                array_agg(h.similarity ORDER BY h.similarity DESC, h.sku),
+                array_agg(h.is_literal ORDER BY h.similarity DESC, h.sku)
             FROM held h WHERE h.receipt_id = g.receipt_id
         ) AS m(skus, terms, similarities, literals)
         ORDER BY g.score DESC, r.purchased_at DESC, r.receipt_id DESC;
 END
 $$;
 
-ALTER FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_lexical text[], p_embeddings text[], p_offset integer, p_rows integer) OWNER TO receipts_search;
+ALTER FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) OWNER TO receipts_search;
+
+CREATE FUNCTION search.search_terms(p_lexical text[], p_embeddings text[], p_most integer) RETURNS TABLE(skus text[], terms integer[], similarities real[], literals boolean[])
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT array_agg(f.sku), array_agg(t.term::integer), array_agg(f.similarity), array_agg(f.is_literal)
+    FROM unnest(p_lexical, p_embeddings) WITH ORDINALITY AS t(lexical, embedding, term)
+    CROSS JOIN LATERAL search.search_products(t.lexical, t.embedding::public.halfvec, p_most) AS f
+$$;
+
+ALTER FUNCTION search.search_terms(p_lexical text[], p_embeddings text[], p_most integer) OWNER TO receipts_search;
+
+CREATE FUNCTION search.sound_of(p_word text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE WHEN left(p_word, 1) IN ('a', 'e', 'i', 'o', 'u', 'y', 'h') THEN 'a' ELSE '' END || left(
+        regexp_replace(
+            translate(
+                replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(
+                replace(replace(replace(replace(replace(replace(
+                    CASE WHEN left(p_word, 2) IN ('gn', 'kn', 'pn', 'ps', 'wh', 'wr') THEN substr(p_word, 2)
+                    ELSE p_word END,
+                    'sch', 's'), 'sh', 's'), 'sz', 's'), 'tch', 'j'), 'chr', 'kr'), 'chae', 'ka'), 'ch', 'j'),
+                    'cs', 'j'), 'ck', 'k'), 'ce', 'se'), 'ci', 'si'), 'cy', 'sy'), 'ph', 'f'), 'dge', 'je'),
+                    'ge', 'je'), 'gi', 'ji'), 'gy', 'jy'), 'gh', ''), 'x', 'ks'),
+                'cqzvwdbaeiouyh', 'kksfftp'
+            ),
+            '(.)\1+', '\1', 'g'
+        ),
+        12
+    )
+$$;
+
+ALTER FUNCTION search.sound_of(p_word text) OWNER TO receipts_search;
+
+CREATE FUNCTION search.told_share(p_stems text[], p_search_text text) RETURNS real
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (((SELECT count(*) AS count FROM unnest(tsvector_to_array(to_tsvector('english'::regconfig, ((split_part(told_share.p_search_text, ' | '::text, 2) || ' '::text) || split_part(told_share.p_search_text, ' | '::text, 3))))) stem(stem) WHERE (stem.stem = ANY (told_share.p_stems))))::real / (GREATEST(cardinality(p_stems), 1))::double precision);
+
+ALTER FUNCTION search.told_share(p_stems text[], p_search_text text) OWNER TO receipts_search;
+
+CREATE FUNCTION search.varied_products(p_skus text[], p_scores real[], p_embeddings public.halfvec[], p_most integer) RETURNS TABLE(sku text, score real)
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    -- Below it products are of different kinds, and nothing is taken off.
+    v_alike real[] := array_fill(0.8::real, ARRAY[cardinality(p_skus)]);
+    v_taken integer[] := '{}';
+    v_best integer;
+BEGIN
+    FOR v_place IN 1..least(p_most, cardinality(p_skus)) LOOP
+        SELECT c.at INTO v_best
+        FROM unnest(p_scores, v_alike) WITH ORDINALITY AS c(score, alike, at)
+        WHERE c.at <> ALL (v_taken)
+        ORDER BY c.score - search.likeness_costs(c.alike) DESC, c.at
+        LIMIT 1;
+        v_taken := v_taken || v_best;
+        SELECT array_agg(
+            CASE WHEN c.at = ANY (v_taken) THEN c.alike
+            ELSE greatest(c.alike, 1 - (c.embedding OPERATOR(public.<=>) p_embeddings[v_best])) END ORDER BY c.at
+        ) INTO v_alike
+        FROM unnest(p_embeddings, v_alike) WITH ORDINALITY AS c(embedding, alike, at);
+    END LOOP;
+    RETURN QUERY
+        SELECT c.sku, c.score - search.likeness_costs(c.alike)
+        FROM unnest(p_skus, p_scores, v_alike) AS c(sku, score, alike);
+END
+$$;
+
+ALTER FUNCTION search.varied_products(p_skus text[], p_scores real[], p_embeddings public.halfvec[], p_most integer) OWNER TO receipts_search;
+
+CREATE FUNCTION search.words_of(p_name_norm text) RETURNS text[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    SELECT CASE
+        WHEN octet_length(p_name_norm) > 1000 THEN '{}'
+        WHEN cardinality(string_to_array(p_name_norm, ' ')) <= 5 AND length(p_name_norm) <= 40
+            THEN string_to_array(p_name_norm, ' ')
+        ELSE (
+            SELECT array_agg(left(w.word, 40) ORDER BY w.place)
+            FROM string_to_table(p_name_norm, ' ') WITH ORDINALITY AS w(word, place)
+            WHERE w.place <= 2 OR w.place > cardinality(string_to_array(p_name_norm, ' ')) - 3
+        )
+    END
+$$;
+
+ALTER FUNCTION search.words_of(p_name_norm text) OWNER TO receipts_search;
 
 SET default_tablespace = '';
 
@@ -1053,7 +1714,8 @@ CREATE TABLE auth.clients (
     secret_digest bytea NOT NULL,
     note text NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    revoked_at timestamp with time zone
+    revoked_at timestamp with time zone,
+    expires_at timestamp with time zone
 );
 
 ALTER TABLE auth.clients OWNER TO receipts_owner;
@@ -1396,7 +2058,8 @@ CREATE TABLE retail.products (
     category text NOT NULL,
     search_text text NOT NULL,
     text_digest text NOT NULL COLLATE pg_catalog."C",
-    lexemes tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, search_text)) STORED
+    name_lexemes tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, split_part(search_text, ' | '::text, 1))) STORED,
+    concept_lexemes tsvector GENERATED ALWAYS AS (to_tsvector('english'::regconfig, split_part(search_text, ' | '::text, 3))) STORED
 );
 
 ALTER TABLE retail.products OWNER TO receipts_owner;
@@ -1448,6 +2111,27 @@ CREATE TABLE retail.stores (
 );
 
 ALTER TABLE retail.stores OWNER TO receipts_owner;
+
+CREATE TABLE search.name_keys (
+    key text NOT NULL COLLATE pg_catalog."C",
+    word text NOT NULL COLLATE pg_catalog."C"
+);
+
+ALTER TABLE search.name_keys OWNER TO receipts_search;
+
+CREATE TABLE search.name_pairs (
+    last_word text NOT NULL COLLATE pg_catalog."C",
+    first_word text NOT NULL COLLATE pg_catalog."C",
+    name_norm text NOT NULL
+);
+
+ALTER TABLE search.name_pairs OWNER TO receipts_search;
+
+CREATE TABLE search.names_left (
+    name_norm text NOT NULL
+);
+
+ALTER TABLE search.names_left OWNER TO receipts_search;
 
 CREATE UNLOGGED TABLE sync.arriving_customer_profiles (
     customer_id text COLLATE pg_catalog."C",
@@ -1728,7 +2412,9 @@ CREATE INDEX customers_by_name_key ON retail.customers USING gin (retail.name_ke
 
 CREATE INDEX product_embeddings_nearest ON retail.product_embeddings USING hnsw (embedding public.halfvec_cosine_ops) WITH (m='16', ef_construction='200');
 
-CREATE INDEX products_by_lexeme ON retail.products USING gin (lexemes);
+CREATE INDEX products_by_concept_lexeme ON retail.products USING gin (concept_lexemes);
+
+CREATE INDEX products_by_name_lexeme ON retail.products USING gin (name_lexemes);
 
 CREATE INDEX products_by_text ON retail.products USING btree (text_digest);
 
@@ -1738,9 +2424,15 @@ CREATE INDEX receipts_by_customer ON retail.receipts USING btree (customer_id, p
 
 CREATE INDEX receipts_by_day ON retail.receipts USING btree (purchased_on, total_cents);
 
-CREATE INDEX receipts_by_sku ON retail.receipts USING gin (skus);
+CREATE INDEX receipts_by_sku_key ON retail.receipts USING gin (retail.sku_keys(skus, purchased_on));
 
 CREATE INDEX receipts_by_store_day ON retail.receipts USING btree (store_id, purchased_on, total_cents);
+
+CREATE INDEX name_keys_by_key ON search.name_keys USING btree (key, word);
+
+CREATE INDEX name_pairs_by_first ON search.name_pairs USING btree (first_word, last_word) INCLUDE (name_norm);
+
+CREATE INDEX name_pairs_by_last ON search.name_pairs USING btree (last_word, first_word) INCLUDE (name_norm);
 
 ALTER INDEX audit.events_by_customer ATTACH PARTITION audit.events_other_customer_ids_idx;
 
@@ -1787,6 +2479,12 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.retirements FOR EACH STATEME
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
+
+CREATE TRIGGER learn_renamed AFTER UPDATE OF name_norm ON retail.customers FOR EACH ROW WHEN ((old.name_norm <> new.name_norm)) EXECUTE FUNCTION search.learn_renamed();
+
+CREATE TRIGGER learn_written AFTER INSERT ON retail.customers REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION search.learn_written();
+
+CREATE TRIGGER note_deleted AFTER DELETE ON retail.customers REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION search.note_deleted();
 
 ALTER TABLE ONLY access.identities
     ADD CONSTRAINT identities_principal_id_fkey FOREIGN KEY (principal_id) REFERENCES access.principals(principal_id);
@@ -1864,6 +2562,8 @@ GRANT USAGE ON SCHEMA retail TO receipts_api;
 GRANT USAGE ON SCHEMA retail TO receipts_search;
 
 GRANT USAGE ON SCHEMA search TO receipts_api;
+GRANT USAGE ON SCHEMA search TO receipts_pipeline;
+GRANT USAGE ON SCHEMA search TO receipts_owner;
 
 GRANT USAGE ON SCHEMA sync TO receipts_pipeline;
 GRANT USAGE ON SCHEMA sync TO receipts_api;
@@ -1941,13 +2641,52 @@ GRANT ALL ON FUNCTION retail.find_receipts_on_record(p_scope text, p_receipt_ids
 REVOKE ALL ON FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) TO receipts_api;
 
+REVOKE ALL ON FUNCTION search.bearers_of(p_name_norm text, p_regions smallint[], p_most integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION search.find_customers_by_contact(p_email_norm text, p_phone_norm text, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION search.find_customers_by_contact(p_email_norm text, p_phone_norm text, p_most integer) TO receipts_api;
+
+REVOKE ALL ON FUNCTION search.find_people(p_spellings text[], p_starts integer[], p_ends integer[], p_costs real[], p_names integer, p_bearers integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION search.find_people(p_spellings text[], p_starts integer[], p_ends integer[], p_costs real[], p_names integer, p_bearers integer) TO receipts_api;
+
+REVOKE ALL ON FUNCTION search.forget_names() FROM PUBLIC;
+GRANT ALL ON FUNCTION search.forget_names() TO receipts_pipeline;
+
+REVOKE ALL ON FUNCTION search.keys_of(p_word text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION search.learn_names(p_names text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION search.learn_renamed() FROM PUBLIC;
+GRANT ALL ON FUNCTION search.learn_renamed() TO receipts_owner;
+
+REVOKE ALL ON FUNCTION search.learn_written() FROM PUBLIC;
+GRANT ALL ON FUNCTION search.learn_written() TO receipts_owner;
+
+REVOKE ALL ON FUNCTION search.near_words(p_spellings text[], p_starts integer[], p_ends integer[], p_costs real[], p_edits integer, p_most integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION search.nearest_products(p_embedding public.halfvec, p_most integer, p_skus text[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION search.note_deleted() FROM PUBLIC;
+GRANT ALL ON FUNCTION search.note_deleted() TO receipts_owner;
+
+REVOKE ALL ON FUNCTION search.pairs_of(p_name_norm text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION search.related_names(p_words text[]) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION search.search_customers(p_words text[], p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION search.search_customers(p_words text[], p_most integer) TO receipts_api;
 
-REVOKE ALL ON FUNCTION search.search_products(p_lexical text, p_embedding public.halfvec, p_most integer) FROM PUBLIC;
+REVOKE ALL ON FUNCTION search.search_products(p_lexical text, p_embedding public.halfvec, p_most integer, p_skus text[]) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_lexical text[], p_embeddings text[], p_offset integer, p_rows integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_lexical text[], p_embeddings text[], p_offset integer, p_rows integer) TO receipts_api;
+REVOKE ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) TO receipts_api;
+
+REVOKE ALL ON FUNCTION search.search_terms(p_lexical text[], p_embeddings text[], p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION search.search_terms(p_lexical text[], p_embeddings text[], p_most integer) TO receipts_api;
+
+REVOKE ALL ON FUNCTION search.sound_of(p_word text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION search.words_of(p_name_norm text) FROM PUBLIC;
 
 GRANT SELECT ON TABLE access.regions TO receipts_api;
 GRANT SELECT ON TABLE access.regions TO receipts_auth;
@@ -1956,6 +2695,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE access.regions TO receipts_ingest;
 GRANT SELECT ON TABLE audit.chains TO receipts_pipeline;
 
 GRANT SELECT ON TABLE audit.events TO receipts_pipeline;
+
+GRANT SELECT ON TABLE audit.faults TO receipts_pipeline;
 
 GRANT SELECT ON TABLE audit.projections TO receipts_pipeline;
 
@@ -2008,6 +2749,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.sessions TO receipts_portal;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.sign_ins TO receipts_portal;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE retail.customer_contacts TO receipts_ingest;
+
+GRANT SELECT(customer_id) ON TABLE retail.customer_contacts TO receipts_search;
+
+GRANT SELECT(email_norm) ON TABLE retail.customer_contacts TO receipts_search;
+
+GRANT SELECT(phone_norm) ON TABLE retail.customer_contacts TO receipts_search;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.customer_profiles TO receipts_pipeline;
 GRANT SELECT ON TABLE retail.customer_profiles TO receipts_api;

@@ -79,6 +79,7 @@ class SearchAnswer(Answer):
     hits: tuple[Hit, ...]
     understood: tuple[Understood, ...] = ()
     relaxations: tuple[str, ...] = ()
+    searched_from: date | None = None
     next_cursor: str | None = None
 
 

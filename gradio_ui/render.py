@@ -56,7 +56,7 @@ def landing(name: str) -> Markup:
 def results(answer: SearchAnswer, query: str, now: datetime) -> Markup:
     """Return the list of hits, or what to drop when there is none."""
     if not answer.hits:
-        return _render("no_match.html", understood=answer.understood, query=query)
+        return _render("no_match.html", understood=answer.understood, relaxations=answer.relaxations, query=query)
     return _render("results.html", answer=answer, now=now, opened=None)
 
 
@@ -190,8 +190,10 @@ def ago(summary: ReceiptSummary, now: datetime) -> str:
 
 def chip_value(kind: str, value: str, year: int | None = None) -> str:
     """Return what a part of the query was understood as: days in words, amounts as money, ranges with a dash."""
+    if kind == "without":
+        return f"not {value}"
     if kind not in {"date", "amount"}:
-        return value
+        return value.replace("_", " ") if kind == "tender" else value
 
     def show(end: str) -> str:
         return f"${end.removesuffix('.00')}" if kind == "amount" else _day_in_words(end, year)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from receipts.products import expand, gloss_text
+from receipts.products import concept_text, expand, kind_text, without_measures
+from receipts.sentence_model import query_text
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,13 +26,15 @@ GPU_BATCH = 512  # not measured yet: texts of ten tokens keep no GPU busy in bat
 _LOG = logging.getLogger(__name__)
 
 Product = tuple[str, str, str]  # description, department, category
+Texts = tuple[str, str, str]  # name, kind, concept
+WEIGHTS = (1.0, 1.2, 1.0)  # of these in the sum
 
 
 class Embedder:
     """A sentence model whose weights come with a Python package: nothing is downloaded.
 
-    One vector per product is the normalised sum of two: its name's and its gloss's. Adding vectors finds
-    concepts better than one string of both, at no cost when asked. Not thread-safe: its tokenizer keeps
+    One vector per product is the normalised sum of its name's, its kind's and its concept's. Adding vectors finds
+    concepts better than one string of all, at no cost when asked. Not thread-safe: its tokenizer keeps
     state, so a process asks it from one thread.
     """
 
@@ -81,20 +84,13 @@ class Embedder:
         """Return one vector per (description, department, category), shape (len(rows), 384), of length 1."""
         return self.embed_texts([product_texts(*row) for row in rows])
 
-    def embed_texts(self, texts: Sequence[tuple[str, str]]) -> npt.NDArray[np.float32]:
-        """Return one vector per (name, gloss) of `product_texts`, shape (len(texts), 384), of length 1."""
-        # Thousands of products share a gloss: each distinct text is encoded once.
-        distinct = sorted({text for pair in texts for text in pair if text})
-        place = {text: i for i, text in enumerate(distinct)}
-        vectors = np.vstack([self.encode(distinct), np.zeros((1, DIMENSION), dtype=np.float32)])
-        nothing = len(distinct)
-        names = vectors[[place.get(name, nothing) for name, _ in texts]] if texts else vectors[:0]
-        glosses = vectors[[place.get(gloss, nothing) for _, gloss in texts]] if texts else vectors[:0]
-        return _unit(names + glosses)
+    def embed_texts(self, texts: Sequence[Texts]) -> npt.NDArray[np.float32]:
+        """Return one vector per `product_texts`, shape (len(texts), 384), of length 1."""
+        return add_up(texts, self.encode)
 
     def embed_query(self, text: str) -> npt.NDArray[np.float32]:
         """Return the vector of what somebody asks for, shape (384,), of length 1."""
-        return self.encode([expand(text) or text])[0]
+        return self.encode([query_text(text)])[0]
 
     @cached_property
     def _model(self) -> SentenceTransformer:
@@ -119,15 +115,29 @@ def usable_device(*, gpu: bool) -> str:
     return GPU if gpu and torch.cuda.is_available() else CPU
 
 
-def product_texts(description: str, department: str, category: str) -> tuple[str, str]:
-    """Return the two texts of a product whose vectors are added up: its name and its gloss, either may be empty."""
-    return expand(description), gloss_text(description, department, category)
+def product_texts(description: str, department: str, category: str) -> Texts:
+    """Return the texts of a product whose vectors are added up: name, kind and concept, any may be empty."""
+    row = (description, department, category)
+    return without_measures(expand(description)), kind_text(*row), concept_text(*row)
 
 
 def product_digest(description: str, department: str, category: str) -> str:
-    """Return 32 hex digits that change when the embedded text or the model does."""
-    text = "\x1f".join((MODEL_NAME, *product_texts(description, department, category)))
+    """Return 32 hex digits that change when an embedded text, its weight or the model does."""
+    text = "\x1f".join((MODEL_NAME, *map(str, WEIGHTS), *product_texts(description, department, category)))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def add_up(
+    texts: Sequence[Texts], encode: Callable[[Sequence[str]], npt.NDArray[np.float32]]
+) -> npt.NDArray[np.float32]:
+    """Return the weighted sums of the vectors of texts, of length 1; each distinct text is encoded once."""
+    distinct = sorted({text for three in texts for text in three if text})
+    place = {text: i for i, text in enumerate(distinct)}
+    vectors = np.vstack([encode(distinct), np.zeros((1, DIMENSION), dtype=np.float32)])
+    sums = np.zeros((len(texts), DIMENSION), dtype=np.float32)
+    for part, weight in enumerate(WEIGHTS):
+        sums += np.float32(weight) * vectors[[place.get(three[part], len(distinct)) for three in texts]]
+    return _unit(sums)
 
 
 def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -10,14 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from configs.settings import Settings
 from receipts.access import Permission
-from receipts.models import CustomerId
+from receipts.models import CustomerId, TenderType
+from receipts.text import normalise_phone
 from serve_apps.api import build_api
 from serve_apps.exchange import Caller
 from serve_apps.guard import guard
-from serve_apps.search_answering import Page, Search, answer_search, customers_wanted
+from serve_apps.search_answering import Page, Person, Search, answer_search, customers_wanted
 from serve_apps.search_answers import SearchAnswer, Understood
 from serve_apps.search_knowledge import ShopKnowledge, Shops, knowing_shops
-from serve_apps.search_wanted import AMOUNT_TOLERANCE_CENTS, DATE_TOLERANCE_DAYS, Likely, Term, Wanted
+from serve_apps.search_products import Term
+from serve_apps.search_wanted import AMOUNT_TOLERANCE_CENTS, DATE_TOLERANCE_DAYS, Likely, Wanted
 from serve_apps.serving import Serving, ServingContext, serving_context
 from serve_apps.understanding.query import Cents, Days, Kind
 from serve_apps.understanding.stores import match_store
@@ -27,10 +29,13 @@ Searcher = Annotated[Caller, Depends(guard(Permission.SEARCH_RECEIPTS))]
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2099, 12, 31))]
 Cent = Annotated[int, Field(ge=-(10**11), le=10**11)]
+Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, max_length=30, pattern=r"^[+0-9 ().\-/]*$")]
 
+_PHONE_DIGITS = 7  # a number without its area code; fewer are a guess at many people's
 _ASKABLE = (
     "store", "date_from", "date_to", "amount_cents", "amount_min_cents", "amount_max_cents", "customer_name",
-    "customer_id", "card_last4", "items",
+    "customer_id", "customer_email", "customer_phone", "card_last4", "tender", "items",
 )  # fmt: skip
 
 
@@ -49,7 +54,10 @@ class FuzzyQuestion(BaseModel):
     amount_tolerance_cents: int = Field(AMOUNT_TOLERANCE_CENTS, ge=0, le=100_000)
     customer_name: Words | None = None
     customer_id: CustomerId | None = None
+    customer_email: Email | None = None
+    customer_phone: Phone | None = None
     card_last4: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")] | None = None
+    tender: TenderType | None = None
     items: Annotated[list[Words], Field(min_length=1, max_length=8)] | None = None
     limit: int = Field(20, ge=1, le=100)
     cursor: Annotated[str, StringConstraints(max_length=200)] | None = None
@@ -65,6 +73,8 @@ class FuzzyQuestion(BaseModel):
             raise ValueError("amount_min_cents is more than amount_max_cents")
         if self.amount_cents is not None and (low is not None or high is not None):
             raise ValueError("give amount_cents or a range of amount_min_cents and amount_max_cents, not both")
+        if self.customer_phone is not None and len(normalise_phone(self.customer_phone)) < _PHONE_DIGITS:
+            raise ValueError(f"customer_phone has fewer than {_PHONE_DIGITS} digits")
         return self
 
 
@@ -91,7 +101,8 @@ async def _wanted(
         else:
             stores = Likely(match.store_ids, (match.score,) * len(match.store_ids))
             resolved.append(_taken_for(Kind.STORE, question.store, match.name))
-    customers, note = await customers_wanted(context, caller.principal, question.customer_name, question.customer_id)
+    person = Person(question.customer_id, question.customer_email, question.customer_phone, question.customer_name)
+    customers, note = await customers_wanted(context, caller.principal, person)
     notes.extend(note)
     terms: list[Term] = []
     for item in question.items or ():
@@ -106,8 +117,11 @@ async def _wanted(
             cents=_cents(question),
             amount_tolerance_cents=question.amount_tolerance_cents,
             customers=customers,
+            by_contact=person.by_contact,
             card_last4=question.card_last4,
+            tenders=(question.tender,) if question.tender else (),
             terms=tuple(terms),
+            products=await shops.products.of(terms) if terms else None,
         ),
         resolved,
         notes,
@@ -134,5 +148,5 @@ def _taken_for(kind: Kind, said: str, value: str) -> Understood:
 
 def build_app(settings: Settings) -> FastAPI:
     """Return the fuzzy search application."""
-    context = serving_context(settings)
+    context = serving_context(settings, application="fuzzy")
     return build_api("Fuzzy receipt search", context, [router], lifespan=knowing_shops(context))

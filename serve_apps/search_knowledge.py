@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
 from psycopg import AsyncConnection
-from rapidfuzz import fuzz, process
 from starlette.requests import Request
 
-from receipts.products import expand, shopping_words, singular
 from receipts.sql import load_sql
 from serve_apps.api import Lifespan
+from serve_apps.search_products import ProductSearch
 from serve_apps.serving import ServingContext
+from serve_apps.spelling import Spelling
 from serve_apps.understanding.parser import Knowledge
 from serve_apps.understanding.query import StoreNames
 from serve_apps.understanding.stores import gazetteer
@@ -25,8 +25,6 @@ from serve_apps.understanding.stores import gazetteer
 _SQL = load_sql("serve_apps", "search_knowledge")
 _FRESH_S = 60.0
 _EMPTY_FRESH_S = 2.0  # a new platform's first stores are looked for often
-_ALIKE = 84.0  # of 100: one letter of a six-letter word
-_SHORTEST = 5  # shorter words have too many neighbours
 
 
 @dataclass(slots=True)  # not frozen: it ages
@@ -34,14 +32,15 @@ class ShopKnowledge:
     """Store names and catalogue words of one replica. One reader at a time reads them anew; others use the old."""
 
     context: ServingContext
+    products: ProductSearch
     _known: Knowledge = field(default_factory=lambda: Knowledge(gazetteer(())))
-    _words: dict[str, int] = field(default_factory=dict)
+    _spelling: Spelling = field(default_factory=lambda: Spelling.of({}))
     _read_at: float = float("-inf")
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def current(self) -> Knowledge:
         """Return what is known, at most a minute old."""
-        is_empty = not self._known.stores.stores or not self._words
+        is_empty = not self._known.stores.stores or not self._spelling.words
         age = time.monotonic() - self._read_at
         if age > (_EMPTY_FRESH_S if is_empty else _FRESH_S) and (is_empty or not self._lock.locked()):
             async with self._lock:
@@ -50,17 +49,8 @@ class ShopKnowledge:
         return self._known
 
     def corrected(self, phrase: str) -> str:
-        """Return a phrase with abbreviations spelt out and words the catalogue lacks replaced by their likeliest."""
-        return " ".join(self._corrected_word(word) for word in expand(phrase).split())
-
-    def _corrected_word(self, word: str) -> str:
-        if len(word) < _SHORTEST or not self._words or word in self._words or singular(word) in self._singular():
-            return word
-        near = process.extract(word, self._words.keys(), scorer=fuzz.ratio, score_cutoff=_ALIKE, limit=5)
-        return max(near, key=lambda found: (found[1], self._words[found[0]]))[0] if near else word
-
-    def _singular(self) -> frozenset[str]:
-        return (self._known.vocabulary or frozenset()) | shopping_words()
+        """Return a phrase for products with its typing errors put right, by the words as last read."""
+        return self._spelling.corrected(phrase)
 
     async def _read(self) -> None:
         async def read(connection: AsyncConnection[Any]) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
@@ -68,10 +58,9 @@ class ShopKnowledge:
             return stores, await (await connection.execute(_SQL["list_words"])).fetchall()
 
         stores, words = await self.context.reads.run(read)
-        self._words = {str(word): int(count) for word, count in words if word}
-        vocabulary = frozenset(singular(word) for word in self._words) or None
+        self._spelling = Spelling.of({str(word): int(count) for word, count in words if word})
         names = [StoreNames(int(store_id), str(name), tuple(aliases)) for store_id, name, aliases in stores]
-        self._known = Knowledge(gazetteer(names), vocabulary)
+        self._known = Knowledge(gazetteer(names), self._spelling.singulars or None)
         self._read_at = time.monotonic()
 
 
@@ -80,7 +69,7 @@ def knowing_shops(context: ServingContext) -> Lifespan:
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None, None]:
-        app.state.shops = ShopKnowledge(context)
+        app.state.shops = ShopKnowledge(context, ProductSearch(context))
         yield
 
     return life

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from receipts.money import format_cents
@@ -21,6 +22,7 @@ class Closeness(NamedTuple):
     date: float | None
     amount: float | None
     customer: float | None
+    tender: float | None
     skus: list[str] | None
     terms: list[int] | None  # from 1, in the order of the wanted terms
     similarities: list[float] | None
@@ -55,6 +57,9 @@ def reasons(wanted: Wanted, near: Closeness, receipt: ReceiptSummary, lines: lis
         found.append(_match(Kind.CUSTOMER, exact=exact, words=words))
     if wanted.card_last4 is not None:
         found.append(Match(field=Kind.CARD, kind="exact", reason=f"paid with a card ending {wanted.card_last4}"))
+    if near.tender:
+        how = " or ".join(tender.replace("_", " ") for tender in wanted.tenders)
+        found.append(Match(field=Kind.TENDER, kind="exact", reason=f"paid by {how}"))
     return [*found, *_product_reasons(wanted, near, lines)]
 
 
@@ -67,6 +72,9 @@ def highlights(near: Closeness, lines: list[dict[str, Any]]) -> list[Highlight]:
 
 def _product_reasons(wanted: Wanted, near: Closeness, lines: list[dict[str, Any]]) -> list[Match]:
     names = {line["sku"]: line["description"] for line in reversed(lines)}
+    counts = Counter[str]()
+    for line in lines:
+        counts[line["sku"]] += line["quantity"]
     found: list[Match] = []
     answered: set[int] = set()
     for sku, term, literal in zip(near.skus or (), near.terms or (), near.literals or (), strict=True):
@@ -74,6 +82,8 @@ def _product_reasons(wanted: Wanted, near: Closeness, lines: list[dict[str, Any]
             continue
         answered.add(term)
         asked, name = wanted.terms[term - 1].text, names.get(sku, sku)
+        quantity = wanted.terms[term - 1].quantity
+        name = f"{quantity} × {name}" if quantity and counts[sku] == quantity else name
         words = f"{name}: has the words “{asked}”" if literal else f"{name}: ≈ similar to “{asked}”"
         found.append(_match(Kind.PRODUCT, exact=literal, words=words))
     return found

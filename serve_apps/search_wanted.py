@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from serve_apps.understanding.query import Cents, Days
+from serve_apps.search_products import Products, Term
+from serve_apps.understanding.query import RELAXABLE, Cents, Days, Kind
 
 DATE_TOLERANCE_DAYS = 2
 AMOUNT_TOLERANCE_CENTS = 1_000
 _WIDE_DAYS = 14
 _WIDE_CENTS = 3_000
+
+
+_GIVEN_UP = {
+    Kind.AMOUNT: ("cents", "Nothing near that amount: looked at any amount."),
+    Kind.STORE: ("stores", "Nothing at that store: looked in all stores."),
+    Kind.DATE: ("days", "Nothing near that date: looked at any date."),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +30,12 @@ class Likely:
 
 
 @dataclass(frozen=True, slots=True)
-class Term:
-    """A phrase for products. Without `embedding` (384 floats as pgvector reads them) only its words are looked for."""
-
-    text: str
-    lexical: str
-    embedding: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Wanted:
-    """Constraints; None is not asked for. Tolerances widen what is found and lower its rank."""
+    """Constraints; None is not asked for. Tolerances widen what is found and lower its rank.
+
+    `products` are those that answer the `terms`; a receipt that holds one of the SKUs in `without` is not found.
+    `tenders` only rank: who paid may remember it wrongly.
+    """
 
     receipt_id: str | None = None
     stores: Likely | None = None
@@ -41,16 +44,20 @@ class Wanted:
     cents: Cents | None = None
     amount_tolerance_cents: int = AMOUNT_TOLERANCE_CENTS
     customers: Likely | None = None
+    by_contact: bool = False  # whether they are meant by e-mail address or telephone number
     card_last4: str | None = None
+    tenders: tuple[str, ...] = ()
     terms: tuple[Term, ...] = ()
+    products: Products | None = None
+    without: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Say whether nothing is asked for."""
         asked = (self.receipt_id, self.stores, self.days, self.cents, self.customers, self.card_last4)
-        return not self.terms and all(value is None for value in asked)
+        return not (self.terms or self.tenders) and all(value is None for value in asked)
 
-    def parameters(self, offset: int, rows: int) -> dict[str, object]:
+    def parameters(self) -> dict[str, object]:
         """Return the parameters of the statement `search_receipts`."""
         return {
             "receipt_id": self.receipt_id,
@@ -65,10 +72,13 @@ class Wanted:
             "customer_ids": list(self.customers.ids) if self.customers else None,
             "customer_scores": list(self.customers.scores) if self.customers else None,
             "card": self.card_last4,
-            "lexical": [term.lexical for term in self.terms] or None,
-            "embeddings": [term.embedding for term in self.terms] or None,
-            "offset": offset,
-            "rows": rows,
+            "tenders": list(self.tenders) or None,
+            "skus": self.products.skus if self.products else None,
+            "terms": self.products.terms if self.products else None,
+            "similarities": self.products.similarities if self.products else None,
+            "literals": self.products.literals if self.products else None,
+            "phrases": len(self.terms),
+            "without": list(self.without) or None,
         }
 
     def constraints(self) -> dict[str, object]:
@@ -81,6 +91,8 @@ class Wanted:
             "amount_max_cents": self.cents.high if self.cents else None,
             "by_card": self.card_last4 is not None or None,
             "by_customer": self.customers is not None or None,
+            "tenders": list(self.tenders) or None,
+            "by_contact": self.by_contact or None,
             "product_terms": len(self.terms) or None,
         }
         return {key: value for key, value in said.items() if value is not None}
@@ -101,11 +113,7 @@ def loosened(wanted: Wanted) -> Iterator[tuple[Wanted, str]]:
         before = wanted.amount_tolerance_cents // 100
         wanted = replace(wanted, amount_tolerance_cents=_WIDE_CENTS)
         yield wanted, f"Nothing within ${before} of the amount: looked ${_WIDE_CENTS // 100} around it."
-    for field, sentence in (
-        ("cents", "Nothing near that amount: looked at any amount."),
-        ("stores", "Nothing at that store: looked in all stores."),
-        ("days", "Nothing near that date: looked at any date."),
-    ):
+    for field, sentence in map(_GIVEN_UP.__getitem__, RELAXABLE):
         if getattr(wanted, field) is not None:
             wanted = replace(wanted, **{field: None})
             if wanted.is_empty:

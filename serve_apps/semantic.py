@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, date, datetime
-from functools import partial
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -18,20 +14,22 @@ from starlette.requests import Request
 
 from configs.settings import Settings
 from receipts.access import Permission
-from receipts.embedding import Embedder
 from receipts.errors import InvalidInput
+from receipts.sentence_model import SentenceModel, model_folder
 from serve_apps.api import build_api
 from serve_apps.exchange import Caller
 from serve_apps.guard import guard
-from serve_apps.search_answering import Page, Search, answer_search, customers_wanted
+from serve_apps.model_reading import ModelReader
+from serve_apps.query_vectors import QueryVectors
+from serve_apps.search_answering import Page, Person, Search, answer_search, customers_wanted
 from serve_apps.search_answers import SearchAnswer, understood
 from serve_apps.search_knowledge import ShopKnowledge, Shops, knowing_shops
-from serve_apps.search_wanted import Likely, Term, Wanted
+from serve_apps.search_products import Term
+from serve_apps.search_wanted import Likely, Wanted
 from serve_apps.serving import Serving, ServingContext, serving_context
 from serve_apps.understanding.parser import parse
 from serve_apps.understanding.query import Query
 
-_REMEMBERED = 2_048  # phrases; people ask for milk all day, and a vector is 3 KB
 _HOME = ZoneInfo("America/New_York")  # whose today it is when the caller does not say
 _NOTHING = "Nothing to search by was understood: say what was bought, where, when, for how much or by whom."
 
@@ -50,40 +48,6 @@ class Question(BaseModel):
     cursor: Annotated[str, StringConstraints(max_length=200)] | None = None
 
 
-class QueryVectors:
-    """Vectors of what is asked, computed in a thread of their own and remembered, so that the loop never waits."""
-
-    def __init__(self, embedder: Embedder, remembered: int = _REMEMBERED) -> None:
-        self._embedder = embedder
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="embedding")  # the tokenizer keeps state: one thread
-        self._vectors: OrderedDict[str, str] = OrderedDict()
-        self._remembered = remembered
-
-    async def warm(self) -> None:
-        """Read the model's weights."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._embedder.warm)
-
-    async def of(self, phrases: Sequence[str]) -> list[str]:
-        """Return the vectors of phrases as pgvector reads them, in one batch for those not remembered."""
-        missing = sorted({phrase for phrase in phrases if phrase not in self._vectors})
-        if missing:
-            vectors = await asyncio.get_running_loop().run_in_executor(self._thread, partial(self._embed, missing))
-            self._vectors.update(zip(missing, vectors, strict=True))
-        answer = [self._vectors[phrase] for phrase in phrases]
-        for phrase in phrases:
-            self._vectors.move_to_end(phrase)
-        while len(self._vectors) > self._remembered:
-            self._vectors.popitem(last=False)
-        return answer
-
-    def close(self) -> None:
-        """Let the thread end; what it is computing is finished first."""
-        self._thread.shutdown()
-
-    def _embed(self, phrases: list[str]) -> list[str]:
-        return [f"[{','.join(f'{x:.5f}' for x in vector)}]" for vector in self._embedder.encode(phrases)]
-
-
 def _vectors(request: Request) -> QueryVectors:
     return request.app.state.vectors
 
@@ -91,14 +55,22 @@ def _vectors(request: Request) -> QueryVectors:
 Vectors = Annotated[QueryVectors, Depends(_vectors)]
 
 
+def _reader(request: Request) -> ModelReader:
+    return request.app.state.reader
+
+
+Reader = Annotated[ModelReader, Depends(_reader)]
+
+
 @router.post("/")
 async def semantic(
-    question: Question, caller: Searcher, serving: Serving, shops: Shops, vectors: Vectors
+    question: Question, caller: Searcher, serving: Serving, shops: Shops, vectors: Vectors, reader: Reader
 ) -> SearchAnswer:
     """Return the receipts that a sentence describes, the best first, with what was understood of it."""
     today = question.today or datetime.now(UTC).astimezone(_HOME).date()
     page = Page.of(f"{today}\x1f{question.text}", question.limit, question.cursor)
-    query = parse(question.text, today, await shops.current())
+    known = await shops.current()
+    query = await reader.read(question.text, parse(question.text, today, known), today, known)
     if query.is_empty:
         raise InvalidInput("text", " ".join(query.notes) or _NOTHING)
     wanted, notes = await _wanted(query, caller, serving, shops, vectors)
@@ -111,34 +83,41 @@ async def _wanted(
 ) -> tuple[Wanted, list[str]]:
     if query.receipt_id is not None:  # it says everything; the rest of the sentence could only hide it
         return Wanted(receipt_id=query.receipt_id), []
-    customers, notes = await customers_wanted(context, caller.principal, query.customer_name, query.customer_id)
+    person = Person(query.customer_id, query.email, query.phone, query.customer_name)
+    customers, notes = await customers_wanted(context, caller.principal, person)
     corrected = [shops.corrected(term) for term in query.product_terms]
     embedded = await vectors.of(corrected)
-    terms = zip(query.product_terms, corrected, embedded, strict=True)
+    terms = [Term(*term) for term in zip(query.product_terms, corrected, embedded, query.quantities, strict=True)]
+    without = [Term(term, shops.corrected(term)) for term in query.without_terms]
     return (
         Wanted(
             stores=Likely(query.store_ids, (1.0,) * len(query.store_ids)) if query.store_ids else None,
             days=query.days,
             cents=query.cents,
             customers=customers,
+            by_contact=person.by_contact,
             card_last4=query.card_last4,
-            terms=tuple(Term(*term) for term in terms),
+            tenders=query.tenders,
+            terms=tuple(terms),
+            products=await shops.products.of(terms) if terms else None,
+            without=tuple(dict.fromkeys((await shops.products.of(without)).skus)) if without else (),
         ),
         notes,
     )
 
 
-def build_app(settings: Settings, *, embedding_threads: int = 1) -> FastAPI:
-    """Return the sentence search application. One thread embeds: replicas share the machine's cores."""
-    context = serving_context(settings)
+def build_app(settings: Settings) -> FastAPI:
+    """Return the sentence search application."""
+    context = serving_context(settings, application="semantic")
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncGenerator[None, None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(knowing_shops(context)(app))
-            app.state.vectors = QueryVectors(Embedder(threads=embedding_threads))
+            app.state.vectors = QueryVectors(SentenceModel(model_folder()))
             stack.callback(app.state.vectors.close)
             await app.state.vectors.warm()
+            app.state.reader = await stack.enter_async_context(aclosing(ModelReader(settings.reading)))
             yield
 
     return build_api("Receipt search by sentence", context, [router], lifespan=life)

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, cast
-from uuid import uuid4
 
 import gradio as gr
 from markupsafe import Markup
@@ -21,6 +20,7 @@ from gradio_ui.sessions import Session
 from receipts.access import Permission
 from receipts.errors import Forbidden, InvalidInput, Unauthenticated
 from receipts.identity import DIGITS, parse_receipt_id
+from receipts.logs import REQUEST
 from receipts.models import MAX_LINES
 
 log = logging.getLogger(__name__)
@@ -168,7 +168,7 @@ def _in_words(error: Exception) -> Markup:
         case ValidationError() | AttributeError():  # the event lacks what we ask of it
             return render.message("That cannot be searched", "Up to 300 characters are accepted.")
         case _:
-            request_id = uuid4().hex
+            request_id = REQUEST.get()
             # Without the text of the error: it may quote a customer's data.
             log.error("portal request %s failed: %s", request_id, type(error).__name__)
             return render.message("Something went wrong here", "Try again.", request_id=request_id, kind="error")

@@ -37,16 +37,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def portal(settings: Settings) -> Iterator[Settings]:
     """The portal and everything behind it, running; with the principals of a development platform."""
-    yield from _running(settings, {one.name for one in capabilities_of(settings)})
+    yield from running(settings, {one.name for one in capabilities_of(settings)})
 
 
 @pytest.fixture
 def doors(settings: Settings) -> Iterator[Settings]:
     """The portal with sign-in and receipts but without search, which takes seconds to load its model."""
-    yield from _running(settings, {"auth", "lookup", "customers", "context"})
+    yield from running(settings, {"auth", "lookup", "customers", "context"})
 
 
-def _running(settings: Settings, names: set[str]) -> Iterator[Settings]:
+def running(settings: Settings, names: set[str]) -> Iterator[Settings]:
     assert settings.database.dsn is not None
     seeds.plant(settings.database.dsn.get_secret_value())
     api, pages = partial(api_of, settings, names), partial(build_app, settings)

@@ -130,6 +130,8 @@ def test_chips_say_dates_in_words_and_carry_their_place_in_the_query():
         ("date", "2026-11-16..2026-11-22", "Mon Nov 16 – Sun Nov 22"),
         ("date", "2025-12-24", "Wed Dec 24, 2025"),
         ("product", "half..half", "half..half"),
+        ("without", "tuna", "not tuna"),
+        ("tender", "gift_card", "gift card"),
     ],
 )
 def test_chips_say_ranges_as_people_write_them(kind, value, shown):
@@ -192,6 +194,16 @@ def test_a_customer_without_a_profile_still_has_a_panel():
     assert "being prepared" in render.customer(bare, History(receipts=()), "", NOW)
 
 
+def test_a_search_that_many_fit_says_how_far_it_looked_back():
+    assert "looked back to Wed Nov 4." in render.results(answer(searched_from="2026-11-04"), "milk", NOW)
+    assert "looked back" not in render.results(answer(), "milk", NOW)
+
+
+def test_what_was_given_up_is_said_where_nothing_was_found_too():
+    html = render.results(answer(hits=[], relaxations=["No customer of your regions has that number."]), "x", NOW)
+    assert "No customer of your regions has that number." in html
+
+
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_data_is_shown_as_it_is_written_and_never_becomes_an_element(payload: str):
     line = {**MILK, "description": payload}
@@ -201,7 +213,7 @@ def test_data_is_shown_as_it_is_written_and_never_becomes_an_element(payload: st
     hit = Hit(receipt=render.summarise(receipt), highlights=(Highlight(line_number=1, description=payload),))
     parts = [
         render.results(SearchAnswer(hits=(hit,), relaxations=(payload,)), payload, NOW),
-        render.results(answer(hits=[], understood=[]), payload, NOW),
+        render.results(answer(hits=[], understood=[], relaxations=[payload]), payload, NOW),
         render.understood(
             answer(understood=[{"kind": payload, "text": payload, "value": payload, "span": [0, 1]}]), NOW
         ),

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import psycopg
 import pytest
 
-from receipts.embedding import Embedder
-from serve_apps.semantic import QueryVectors, build_app
+from serve_apps.semantic import build_app
 from tests.fixtures.searching import TODAY
 from tests.fixtures.serving import running
 
@@ -176,21 +174,25 @@ async def test_pages_follow_each_other(search, shelf):
     assert (await search("shadyside", cursor=first["next_cursor"], expect=422))["field"] == "cursor"
 
 
-async def test_the_loop_goes_on_while_a_phrase_is_embedded():
-    vectors = QueryVectors(Embedder(threads=1))
-    turns = 0
-    embedding = asyncio.create_task(vectors.of([f"phrase {i}" for i in range(40)]))
-    while not embedding.done():
-        turns += 1
-        await asyncio.sleep(0)
-    assert turns > 10
-    vectors.close()
+async def test_what_was_not_bought_excludes_and_how_it_was_paid_ranks(search, shelf):
+    assert "chicken" in shelf.names(await search("milk at East Liberty"))
+    answer = await search("milk at East Liberty, no chips")
+    assert "milk there" not in shelf.names(answer)
+    assert "chicken" in shelf.names(answer)
+    paid = await search("last tuesday in East Liberty, paid cash")
+    assert shelf.names(paid) == ["milk there", "chicken"]
+    assert {"field": "tender", "kind": "exact", "reason": "paid by cash"} in paid["hits"][0]["matched_on"]
+    assert ("tender", "cash") in [(part["kind"], part["value"]) for part in paid["understood"]]
 
 
-async def test_a_phrase_is_remembered_until_newer_ones_push_it_out():
-    vectors = QueryVectors(Embedder(threads=1), remembered=2)
-    (first,) = await vectors.of(["milk"])
-    assert await vectors.of(["milk", "bread"]) == [first, (await vectors.of(["bread"]))[0]]
-    await vectors.of(["tea", "jam", "ham"])
-    assert len(vectors._vectors) == 2
-    vectors.close()
+async def test_an_address_in_a_sentence_finds_its_customers_receipts_only(search, shelf, owner):
+    email = owner.execute("SELECT email FROM retail.customer_contacts WHERE customer_id = 'C0000001'").fetchone()[0]
+    assert set(shelf.names(await search(f"{email} chicken"))) <= {"chicken"}
+    answer = await search("nobody@example.com chicken")
+    assert answer["hits"] == []
+    assert answer["relaxations"] == ["No customer of your regions has that e-mail address or telephone number."]
+
+
+async def test_each_part_says_how_sure_it_is(search):
+    answer = await search("chicken at East Liberty")
+    assert {part["kind"]: part["confidence"] for part in answer["understood"]} == {"product": 0.9, "store": 1.0}

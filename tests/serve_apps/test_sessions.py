@@ -232,7 +232,11 @@ async def test_a_service_has_a_secret_of_its_own(quick, sign_ins, owner):
             {"client_secret": ""},
         ):
             assert (await api.post("/auth/token", data=form | wrong)).status_code == 401, wrong
-        owner.execute("UPDATE auth.clients SET revoked_at = now()")
+        owner.execute("UPDATE auth.clients SET expires_at = now() + interval '1 minute'")
+        assert (await api.post("/auth/token", data=form)).status_code == 200
+        owner.execute("UPDATE auth.clients SET expires_at = now()")
+        assert (await api.post("/auth/token", data=form)).status_code == 401, "it has ended by itself"
+        owner.execute("UPDATE auth.clients SET expires_at = NULL, revoked_at = now()")
         assert (await api.post("/auth/token", data=form)).status_code == 401
 
 
