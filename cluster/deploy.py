@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx
 import ray
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr
 from ray import serve
 from ray.serve.schema import ApplicationStatus, ServeStatus
 
-from cluster.credentials import write_private
+from cluster.credentials import credentials_file, write_private
 from cluster.errors import PlatformError
 from cluster.replica import Replica
 from configs.settings import CONFIG_FILE_KEY, ENVIRONMENT_KEY, PREFIX, Settings, load_settings
 from serve_apps.capabilities import SIGN_IN, Capability, capabilities_of
 
+PROXY_LOCATION = "EveryNode"
 _DEADLINE_S = 240.0  # six replicas that import torch and open pools, one after another on a busy small machine
 _POLL_S = 0.5
 _REPLICA_CODE = (
     "cluster/autoscaling.py", "cluster/deploy.py", "cluster/entrance.py", "cluster/replica.py",
-    "configs", "receipts", "serve_apps",
+    "cluster/replica_metrics.py", "cluster/serve_variables.py", "configs", "receipts", "serve_apps",
 )  # fmt: skip
 _FAILED = {ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY}
 
@@ -47,9 +50,9 @@ def deploy(
     """
     wanted = capabilities_of(settings) if capabilities is None else tuple(capabilities)
     ray.init(address=address, namespace="serve", log_to_driver=False, ignore_reinit_error=True)
-    serve.start(proxy_location="EveryNode", http_options={"host": settings.serve.host, "port": settings.serve.port})
+    serve.start(proxy_location=PROXY_LOCATION, http_options=http_options(settings))
     variables = replica_environment(settings, config_file)
-    fingerprint = fingerprint_of(variables)
+    fingerprint = fingerprint_of(variables, settings)
     unchanged = _unchanged(settings, fingerprint)
     targets = [
         serve.RunTarget(
@@ -68,14 +71,61 @@ def deploy(
     _record(settings, fingerprint)
 
 
+class BuildArguments(BaseModel):
+    """What a Serve configuration file says about one application."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    capability: str
+
+
 def build(args: Mapping[str, str]) -> serve.Application:
     """Build one application by name for a Serve configuration file: `args: {capability: lookup}`.
 
-    Settings and secrets come from the environment of the process that builds, as on Kubernetes.
+    Settings and secrets come from the environment of the process that builds, as on Kubernetes. What the file says
+    about deployments goes over what is built here; the two are the same in configs/serve.yaml. Raises PlatformError.
     """
+    wanted = BuildArguments.model_validate(args).capability
     settings = load_settings()
     named = {one.name: one for one in capabilities_of(settings)}
-    return _application(named[args["capability"]], settings, replica_environment(settings))
+    if wanted not in named:
+        raise PlatformError(f"There is no capability {wanted}; known: {', '.join(named)}.")
+    return _application(named[wanted], settings, replica_environment(settings))
+
+
+def http_options(settings: Settings) -> dict[str, object]:
+    """Return where Serve's proxies listen. Without a request timeout Serve needs no task to watch each request."""
+    return {"host": settings.serve.host, "port": settings.serve.port}
+
+
+def deployment_options(capability: Capability, settings: Settings) -> dict[str, Any]:
+    """Return how an application is scaled, checked, drained and replaced, under the names of a Serve file."""
+    # Few sign in at a time: more replicas than it takes to lose one would only wait.
+    fewest = settings.serve.min_replicas
+    most = fewest if capability == SIGN_IN else max(fewest, _most_replicas(settings))
+    return {
+        "name": capability.name,
+        "autoscaling_config": {
+            "min_replicas": fewest,
+            "max_replicas": most,
+            "policy": {"policy_function": "cluster.autoscaling:replicas_wanted"},
+            "target_ongoing_requests": 16,
+            "look_back_period_s": 20,  # longer than the ten seconds between two reports of a replica
+            "upscale_delay_s": 5,
+            "downscale_delay_s": 300,
+        },
+        "max_ongoing_requests": 256,  # more than enough for full groups of lookups and audit events
+        "max_surge_percent": 100,  # else a new version of a single replica stalls callers for seconds
+        "graceful_shutdown_timeout_s": 15,
+        "health_check_period_s": 2,  # one that died is missed at its next check, and only then replaced
+        "health_check_timeout_s": 15,
+        # Every answer is in the audit trail.
+        "logging_config": {
+            "enable_access_log": False,
+            "log_level": "WARNING",
+            "encoding": settings.logs.format.upper(),
+        },
+    }
 
 
 def replica_environment(settings: Settings, config_file: Path | None = None) -> dict[str, str]:
@@ -91,15 +141,37 @@ def replica_environment(settings: Settings, config_file: Path | None = None) -> 
     return variables
 
 
-def fingerprint_of(variables: Mapping[str, str]) -> str:
-    """Return a digest that changes with the replicas' settings or the code they run."""
-    digest = hashlib.sha256(repr(sorted(variables.items())).encode())
+def fingerprint_of(variables: Mapping[str, str], settings: Settings) -> str:
+    """Return a digest that changes with the replicas' settings, their secrets or the code they run.
+
+    All secrets together are its key, so that whoever reads it can try none of them by itself.
+    """
+    key = hashlib.sha256(repr(sorted(_secrets(settings, ""))).encode())
+    stored = credentials_file(settings)
+    if stored.is_file():
+        key.update(stored.read_bytes())
+    digest = hmac.new(key.digest(), repr(sorted(variables.items())).encode(), hashlib.sha256)
     root = Path(__file__).parent.parent
     for place in (root / name for name in _REPLICA_CODE):
         for path in [place] if place.is_file() else sorted(place.rglob("*")):
             if path.suffix in {".py", ".sql"}:
                 digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
+
+
+def _secrets(section: BaseModel, prefix: str) -> Iterator[tuple[str, str]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from _secrets(value, f"{prefix}{name}.")
+        elif isinstance(value, SecretStr):
+            yield f"{prefix}{name}", value.get_secret_value()
+        elif isinstance(value, dict):
+            yield from (
+                (f"{prefix}{name}.{key}", one.get_secret_value())
+                for key, one in value.items()
+                if isinstance(one, SecretStr)
+            )
 
 
 def _flatten(section: BaseModel, prefix: str, variables: dict[str, str]) -> None:
@@ -115,29 +187,11 @@ def _flatten(section: BaseModel, prefix: str, variables: dict[str, str]) -> None
 
 
 def _application(capability: Capability, settings: Settings, variables: Mapping[str, str]) -> serve.Application:
-    # Few sign in at a time: more replicas than it takes to lose one would only wait.
-    fewest = settings.serve.min_replicas
-    most = fewest if capability == SIGN_IN else max(fewest, _most_replicas(settings))
     deployed = serve.deployment(
-        name=capability.name,
+        **deployment_options(capability, settings),
         ray_actor_options={"num_cpus": settings.serve.replica_cpus, "runtime_env": {"env_vars": dict(variables)}},
-        autoscaling_config={
-            "min_replicas": fewest,
-            "max_replicas": most,
-            "policy": {"policy_function": "cluster.autoscaling:replicas_wanted"},
-            "target_ongoing_requests": 16,
-            "look_back_period_s": 20,  # longer than the ten seconds between two reports of a replica
-            "upscale_delay_s": 5,
-            "downscale_delay_s": 300,
-        },
-        max_ongoing_requests=256,  # more than enough for full groups of lookups and audit events
-        max_surge_percent=100,  # else a new version of a single replica stalls callers for seconds
-        graceful_shutdown_timeout_s=15,
-        health_check_period_s=10,
-        health_check_timeout_s=15,
-        logging_config={"enable_access_log": False, "log_level": "WARNING"},  # every answer is in the audit trail
     )
-    return deployed(Replica).bind(capability.module, capability.prefix)
+    return deployed(Replica).bind(capability.name, capability.module, capability.prefix)
 
 
 def _most_replicas(settings: Settings) -> int:

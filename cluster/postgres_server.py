@@ -14,6 +14,8 @@ import psycopg
 from cluster.credentials import write_private
 from cluster.errors import PlatformError
 from cluster.postgres_home import PostgresHome
+from configs.logs import LogSettings
+from receipts.log_files import put_aside
 from receipts.postgres_servers import LOOPBACK
 
 _START_S = 120  # crash recovery of a large write-ahead log takes its time
@@ -104,6 +106,7 @@ def last_lines(text: str) -> str:
 def _launch(home: PostgresHome, port: int) -> None:
     """Start the server, trying again while the backends of a killed one are still leaving."""
     _clear_stale_lock(home)
+    put_aside(home.log, LogSettings())
     deadline = time.monotonic() + _START_S
     while True:
         seen = home.log.stat().st_size if home.log.is_file() else 0

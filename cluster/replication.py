@@ -66,7 +66,8 @@ def replication_login(first: PostgresHome, source: Server, name: str) -> str:
 def ensure_login(first: PostgresHome, admin: str, password: str) -> None:
     """Make the login that may replicate and nothing else, on the primary, and the file with its password."""
     write_owned(first, first.root / "replication.passfile", f"{LOOPBACK}:*:*:{REPLICATION}:{password}\n")
-    with psycopg.connect(admin) as connection:
+    # Where every standby is lost, a commit that waited for one would wait for what is being done here.
+    with psycopg.connect(admin, options="-c synchronous_commit=local") as connection:
         if not _one(connection, "has_role", REPLICATION):
             connection.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(REPLICATION)))
         hashed = connection.pgconn.encrypt_password(password.encode(), REPLICATION.encode(), b"scram-sha-256")

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from serve_apps.audit import CUSTOMER_SERVICE, AuditTrail
 from serve_apps.authentication import Anonymity, Authentication
 from serve_apps.frame import BodyLimit, Frame
+from serve_apps.metering import Metering
 from serve_apps.serving import ServingContext, opened
 
 # Anything a capability keeps open while its replica lives; entered after the pools are open.
@@ -31,13 +32,14 @@ def build_api(
     public: bool = False,
     purpose: str = CUSTOMER_SERVICE,
 ) -> FastAPI:
-    """Return the application of one capability: framed, audited, authenticated, limited, in this order.
+    """Return the application of one capability: counted, framed, audited, authenticated, limited, in this order.
 
     Its pools open in the lifespan, so in the loop of the replica that runs it; handlers get them as `Serving`.
     `public` leaves out authentication: for sign-in alone. `lifespan` opens what the capability itself needs.
     """
     middleware = [
-        Middleware(Frame),
+        Middleware(Metering, traffic=context.traffic),
+        Middleware(Frame, tracing=context.tracing),
         Middleware(AuditTrail, writer=context.audit, purpose=purpose),
         Middleware(Anonymity if public else Authentication, context=context),
         Middleware(BodyLimit, max_bytes=context.settings.serve.max_body_bytes),

@@ -37,6 +37,7 @@ class AuditTrail:
         answer = await self._answer(scope, receive, exchange)
         try:
             if not exchange.is_recorded:
+                exchange.journey.enter("audit")
                 await self._writer.record(event_of(exchange, scope, answer[0]["status"], self._purpose))
         except Unavailable as error:
             await problem_response(error, exchange.request_id, scope)(scope, receive, send)
@@ -54,6 +55,7 @@ class AuditTrail:
             await self._app(scope, receive, hold)
         except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets a problem and the trail its event
             held.clear()
+            exchange.journey.fail(error)
             await problem_response(error, exchange.request_id, scope)(scope, receive, hold)
         return held
 
@@ -66,7 +68,7 @@ def event_so_far(exchange: Exchange, scope: Scope, purpose: str) -> AuditEvent:
         "principal_id": who.principal_id if who else ANONYMOUS,
         "role": who.role.value if who else ANONYMOUS,
         "session_id": who.session_id if who else "",
-        "route": exchange.route or _route(scope),
+        "route": exchange.route or route_of(scope),
         "purpose": purpose,
         "client_address": exchange.address or _address(scope),
         "request_id": exchange.request_id,
@@ -92,7 +94,7 @@ def outcome(status: int) -> str:
     return _OUTCOMES.get(status, "invalid" if status < 500 else "failed")
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """Return method and route pattern; never the path itself, in which anything may stand."""
     route = scope.get("route")
     pattern = getattr(route, "path", None)

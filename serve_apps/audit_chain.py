@@ -16,6 +16,7 @@ from psycopg.pq.abc import PGresult
 from receipts.errors import Unavailable
 from receipts.sql import load_sql
 from serve_apps.coalescer import Asked
+from serve_apps.journey import traced
 from serve_apps.line import Connect, Line, open_line, settle
 
 log = logging.getLogger(__name__)
@@ -77,9 +78,13 @@ class ChainLane(Generic[Found]):
         self._line: Line | None = None
         self._chain: _Chain | None = None
         self._mending: asyncio.Task[None] | None = None
+        self.opened = 0  # chains
+        self.retried = 0  # tries beyond a group's first
+        self.failed = 0  # groups that could not be written
 
     def ask(self, group: str, batch: Sequence[Asked], done: Callable[[Mapping[str, Found] | Exception], None]) -> None:
         """Ask, and call `done` with what was found by key, or with Unavailable."""
+        done = traced(self._question.statement, batch, done)
         loop = asyncio.get_running_loop()
         line, chain = self._line, self._chain
         if line is None or chain is None or not line.is_open or loop.time() - chain.opened > _CHAIN_S:
@@ -92,11 +97,18 @@ class ChainLane(Generic[Found]):
                 with suppress(Exception):  # rows that cannot be read: asked again, and told if that fails too
                     found = self._extend(chain, outcome)
             if found is None:
+                self.retried += 1
                 self._mending = loop.create_task(self._mend(group, batch, done))
             else:
                 done(found)
 
         self._send(line, chain, group, batch, take)
+
+    async def warm(self) -> None:
+        """Connect and begin a chain; without a database the first question tries again."""
+        with suppress(psycopg.Error, TimeoutError, OSError):
+            self._chain = await self._open_chain()
+            self._line = await open_line(self._connect, self._question.statement, _ASK_S)
 
     async def aclose(self) -> None:
         """Close the connection; the next question opens another one."""
@@ -133,7 +145,8 @@ class ChainLane(Generic[Found]):
         """Ask the slow way: connect and begin a chain where there is none, and try again what failed."""
         failure: Exception | None = None
         try:
-            for _ in range(_ATTEMPTS):
+            for attempt in range(_ATTEMPTS):
+                self.retried += attempt > 0
                 try:
                     found = await self._try(group, batch)
                 except Exception as error:  # noqa: BLE001 - whatever failed, those who wait are told and the lane goes on
@@ -149,6 +162,7 @@ class ChainLane(Generic[Found]):
             done(Unavailable("The replica is shutting down; try again."))
             raise
         self._chain = None
+        self.failed += 1
         what = (
             f"{type(failure).__name__} {getattr(failure, 'sqlstate', None) or ''}" if failure else "places were taken"
         )
@@ -174,6 +188,7 @@ class ChainLane(Generic[Found]):
             async with connection:
                 opened = await (await connection.execute(_SQL["open_chain"])).fetchone()
         assert opened is not None
+        self.opened += 1
         return _Chain(opened[0], opened[1], asyncio.get_running_loop().time())
 
 

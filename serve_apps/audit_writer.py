@@ -25,7 +25,7 @@ class AuditWriter:
     """Makes the events of one replica durable, in groups."""
 
     def __init__(self, connect: Connect) -> None:
-        self._events = Coalescer(
+        self.events: Coalescer[None] = Coalescer(
             [ChainLane(connect, _Append()) for _ in range(_LANES)],
             _MOST_WAITING,
             "The audit trail cannot keep up; try again shortly.",
@@ -38,7 +38,7 @@ class AuditWriter:
         """
         written = orjson.dumps(event)
         try:
-            await self._events.find("", "", written)
+            await self.events.find("", "", written)
         except Unavailable:
             raise
         except Exception as error:
@@ -46,7 +46,7 @@ class AuditWriter:
 
     async def aclose(self) -> None:
         """Let go of the connections; the next event opens another one."""
-        await self._events.aclose()
+        await self.events.aclose()
 
 
 class _Append:

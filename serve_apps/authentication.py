@@ -29,7 +29,9 @@ class Authentication:
             return
         exchange = exchange_of(scope)
         await admit(scope, exchange, self._context)
+        exchange.journey.enter("handle")
         await self._app(scope, receive, send)
+        exchange.journey.enter("limits")
         await self._context.limits.disclose(exchange)
 
 
@@ -45,6 +47,8 @@ class Anonymity:
         if scope["type"] == "http":
             exchange = exchange_of(scope)
             exchange.address = client_address(scope, self._context.settings.limits.trusted_hops) or ""
+            exchange.journey.recognised(None)
+            exchange.journey.enter("handle")
             if exchange.address:
                 await self._context.limits.admit_stranger(exchange.address)
         await self._app(scope, receive, send)
@@ -63,6 +67,8 @@ async def admit(scope: Scope, exchange: Exchange, context: ServingContext) -> Pr
         credential = b"".join(value for name, value in scope["headers"] if name == b"authorization")
         await context.limits.admit_stranger(exchange.address or None, credential)
         raise
+    exchange.journey.recognised(principal)
+    exchange.journey.enter("limits")
     await context.limits.admit(principal)
     return principal
 

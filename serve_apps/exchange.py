@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 from receipts.access import Permission, Principal
+from serve_apps.journey import UNTRACED, Journey
 
 _KEY = "receipts.exchange"
 
@@ -17,6 +18,7 @@ class Exchange:
     """What is known of a request so far. No name, contact or free text may stand in `constraints`."""
 
     request_id: str
+    journey: Journey = UNTRACED
     principal: Principal | None = None
     route: str = ""  # as the trail names it, where that is known before the application's own routing
     permission: Permission | None = None  # that the route declares, where its guard has let the caller pass
@@ -50,9 +52,9 @@ class Caller:
         self.exchange.constraints.update(constraints or {})
 
 
-def begin_exchange(scope: Scope, request_id: str) -> Exchange:
+def begin_exchange(scope: Scope, request_id: str, journey: Journey) -> Exchange:
     """Attach a new exchange to a request."""
-    exchange = Exchange(request_id)
+    exchange = Exchange(request_id, journey)
     scope[_KEY] = exchange
     return exchange
 

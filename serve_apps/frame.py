@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import itertools
 import secrets
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from receipts.errors import TooLarge, Unavailable
+from receipts.logs import REQUEST
+from serve_apps.audit import route_of
 from serve_apps.exchange import begin_exchange
+from serve_apps.journey import begin_journey
+
+if TYPE_CHECKING:
+    from receipts.spans import Tracing
 
 REQUEST_ID = b"x-request-id"
 PROTECTION = (
@@ -23,8 +30,13 @@ _requests = itertools.count()
 
 
 def new_request_id() -> str:
-    """Return 32 hex digits that no other request of any process has: ours, because a client's is not trusted."""
-    return f"{_process}{next(_requests):016x}"
+    """Return 32 hex digits that no other request of any process has, and name them in what this task logs.
+
+    Ours, because a client's is not trusted.
+    """
+    made = f"{_process}{next(_requests):016x}"
+    REQUEST.set(made)
+    return made
 
 
 def framed(send: Send, request_id: str) -> Send:
@@ -42,10 +54,11 @@ def framed(send: Send, request_id: str) -> Send:
 
 
 class Frame:
-    """Gives each request its id and each answer its protective headers."""
+    """Gives each request its id, its trace and each answer its protective headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, tracing: Tracing | None) -> None:
         self._app = app
+        self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -53,10 +66,21 @@ class Frame:
             await self._app(scope, receive, send)
             return
         request_id = new_request_id()
-        begin_exchange(scope, request_id)
+        journey = begin_journey(self._tracing, scope)
+        begin_exchange(scope, request_id, journey)
         if scope["path"] == scope.get("root_path"):  # /receipt means /receipt/
             scope["path"] += "/"
-        await self._app(scope, receive, framed(send, request_id))
+        status = 500
+
+        async def send_noted(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, framed(send_noted, request_id))
+        finally:
+            journey.end(route_of(scope), request_id, status)
 
 
 class BodyLimit:

@@ -108,7 +108,7 @@ _WAYS = {"authorization_code": _by_code, "refresh_token": _by_refresh_token, "cl
 def _tokens(provider: Provider, granted: _Granted) -> dict[str, object]:
     issuer, opened = provider.issuer, granted.opened
     tokens: dict[str, object] = {
-        "access_token": issuer.access_token(opened.principal, opened.display_name),
+        "access_token": issuer.access_token(opened.principal, opened.display_name, granted.client_id),
         "token_type": "Bearer",
         "expires_in": issuer.auth.access_token_s,
     }

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import orjson
 from fastapi import APIRouter, Depends, FastAPI, Path, Query
 from psycopg import AsyncConnection
 from pydantic import BaseModel, ConfigDict
+from starlette.responses import Response
+from starlette.types import Scope
 
 from configs.settings import Settings
 from receipts.access import Permission, Principal
@@ -18,10 +21,12 @@ from serve_apps.cursors import START, Place, encode_cursor, parse_cursor
 from serve_apps.exchange import Caller
 from serve_apps.guard import guard
 from serve_apps.serving import Serving, ServingContext, serving_context
-from serve_apps.summaries import ReceiptSummary, SummaryRow, summary
+from serve_apps.short_way import CUSTOMER_ID, Shortcut
+from serve_apps.summaries import ReceiptSummary, SummaryRow, facts
 
 _SQL = load_sql("serve_apps", "history")
 _MOST = 100  # receipts on one page
+_USUAL = 20
 router = APIRouter()
 Reader = Annotated[Caller, Depends(guard(Permission.READ_RECEIPTS))]
 
@@ -36,24 +41,35 @@ class History(BaseModel):
     next_cursor: str | None
 
 
-@router.get("/{customer_id}/receipts")
+class _Page(NamedTuple):
+    body: bytes  # the JSON of a History
+    receipt_ids: list[str]
+
+
+@router.get("/{customer_id}/receipts", response_model=History)
 async def receipts_of(
     customer_id: Annotated[CustomerId, Path()],
     caller: Reader,
     serving: Serving,
-    limit: Annotated[int, Query(ge=1, le=_MOST)] = 20,
+    limit: Annotated[int, Query(ge=1, le=_MOST)] = _USUAL,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
-) -> History:
+) -> Response:
     """Return a page of the receipts of a customer that lie in the caller's regions."""
+    place = parse_cursor(cursor) if cursor else START
+    return Response(await _show(serving, caller, customer_id, limit, place), media_type="application/json")
+
+
+async def _show(context: ServingContext, caller: Caller, customer_id: str, limit: int, before: Place) -> bytes:
+    """Return a page for a caller, and record whose and which receipts it shows."""
     caller.record(customer_ids=[customer_id], constraints={"limit": limit})
-    page = await list_receipts(serving, caller.principal, customer_id, limit, parse_cursor(cursor) if cursor else START)
-    caller.record(receipt_ids=[receipt.receipt_id for receipt in page.receipts])
-    return page
+    page = await _list_receipts(context, caller.principal, customer_id, limit, before)
+    caller.record(receipt_ids=page.receipt_ids)
+    return page.body
 
 
-async def list_receipts(
+async def _list_receipts(
     context: ServingContext, principal: Principal, customer_id: str, limit: int, before: Place
-) -> History:
+) -> _Page:
     """Return at most `limit` receipts before a place.
 
     Raises NotFound when the scope holds neither the customer nor one of the customer's receipts there.
@@ -76,13 +92,21 @@ async def list_receipts(
         raise NotFound
     shown = [row for row in rows[:limit] if row[0] is not None]
     last = Place(*shown[-1][4:]) if len(rows) > limit else None
-    return History(
-        customer_id=customer_id,
-        receipts=[summary(SummaryRow(*row[:4])) for row in shown],
-        next_cursor=encode_cursor(last) if last else None,
-    )
+    answer = {
+        "customer_id": customer_id,
+        "receipts": [facts(SummaryRow(*row[:4])) for row in shown],
+        "next_cursor": encode_cursor(last) if last else None,
+    }
+    return _Page(orjson.dumps(answer), [row[5] for row in shown])
 
 
 def build_app(settings: Settings) -> FastAPI:
     """Return the customer history application."""
-    return build_api("Customer history", serving_context(settings), [router])
+    context = serving_context(settings, application="customers")
+
+    async def answer(caller: Caller, _scope: Scope, customer_id: str) -> bytes:
+        return await _show(context, caller, customer_id, _USUAL, START)
+
+    app = build_api("Customer history", context, [router])
+    app.state.shortcut = Shortcut("/", "customer_id", "/receipts", CUSTOMER_ID, Permission.READ_RECEIPTS, answer)
+    return app

@@ -23,8 +23,8 @@ class Issuer:
     auth: AuthSettings
     key: EllipticCurvePrivateKey
 
-    def access_token(self, principal: Principal, display_name: str) -> str:
-        """Return an access token (RFC 9068) for the API."""
+    def access_token(self, principal: Principal, display_name: str, client_id: str = "") -> str:
+        """Return an access token (RFC 9068) for the API, given to a client."""
         claims = {
             **self._times(),
             "aud": self.auth.audience,
@@ -34,6 +34,7 @@ class Issuer:
             "sid": principal.session_id,
             "jti": uuid4().hex,
             "name": display_name,
+            "client_id": client_id,
         }
         return self._sign(claims, TOKEN_TYPE)
 

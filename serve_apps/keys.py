@@ -112,6 +112,11 @@ class KeyRing:
         self._tried_at = float("-inf")
         self._unknown = asyncio.Event()
 
+    @property
+    def age_s(self) -> float:
+        """Return for how long the keys have not been read; infinite before the first time."""
+        return time.monotonic() - self._read_at
+
     def find(self, kid: object) -> Key | None:
         """Return a key by its id; an unknown id makes the ring look again soon."""
         if not isinstance(kid, str) or time.monotonic() - self._read_at > _STALE_S:

@@ -51,6 +51,11 @@ class LimitStore:
         self._down_until = 0.0
         self._is_down = False
 
+    @property
+    def is_up(self) -> bool:
+        """Say whether the last question was answered."""
+        return not self._is_down
+
     def key(self, kind: str, name: str) -> bytes:
         """Return the digest under which something is counted."""
         text = f"{kind}\n{name}".encode("utf-8", "surrogatepass")
@@ -78,7 +83,11 @@ class LimitStore:
         return fits, seconds
 
     async def aclose(self) -> None:
-        """Let go of the connection."""
+        """Let go of the connection, once what is asked on it has ended; who asks later opens another one."""
+        async with self._turn:
+            await self._hang_up()
+
+    async def _hang_up(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()
@@ -100,7 +109,7 @@ class LimitStore:
         except (psycopg.Error, TimeoutError, OSError) as error:
             self._down_until = asyncio.get_running_loop().time() + _REST_S
             self._tell(error)
-            await self.aclose()
+            await self._hang_up()
             raise StoreDown from None
         finally:
             self._turn.release()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from enum import Enum
 
@@ -14,6 +15,7 @@ from serve_apps.exchange import Exchange
 from serve_apps.gcra import Quota
 from serve_apps.leases import Leases
 from serve_apps.limit_store import Asked, LimitStore, StoreDown
+from serve_apps.meters import Spread
 from serve_apps.seen_customers import HOUR_S, SeenCustomers
 
 _NS = 1e9
@@ -49,8 +51,10 @@ class Limits:
 
     def __init__(self, settings: LimitSettings, store: LimitStore) -> None:
         self.leases = Leases(store, settings.credit)
+        self.store = store
+        self.refused = dict.fromkeys(_limit_names(), 0)  # requests; told from the start: a rate sees no series begin
+        self.waited = Spread()  # for the store, of those that the leases could not admit at once
         self._settings = settings
-        self._store = store
         self._services = settings.service_ids
         self._seen = SeenCustomers(store, self.leases)
         self._person = _quota("requests", settings.person)
@@ -64,7 +68,9 @@ class Limits:
         if self.leases.take_at_once(name):
             return
         quota = self._service if name in self._services else self._person
+        began = time.perf_counter()
         wait_ns = await self.leases.take(name, "principal", name, quota)
+        self.waited.add(time.perf_counter() - began)
         if wait_ns:
             raise self._refusal(quota, wait_ns / _NS)
 
@@ -86,8 +92,8 @@ class Limits:
     async def admit_to(self, principal: Principal, permission: Permission) -> None:
         """Count a request for what a permission opens. Raises Unavailable where the store must be asked and is down."""
         if ROUTES[permission] is Without.CLOSED:
-            quota = _quota(permission.value.replace(":", "-"), self._settings.sensitive)
-            await self._take(self._store.key(permission.value, principal.principal_id), quota)
+            quota = _quota(_name_of(permission), self._settings.sensitive)
+            await self._take(self.store.key(permission.value, principal.principal_id), quota)
 
     async def disclose(self, exchange: Exchange) -> None:
         """Count the customers that an answer shows to a person; those seen within the hour are free.
@@ -113,7 +119,7 @@ class Limits:
     async def begin_sign_in(self, address: str | None, name: str) -> bytes:
         """Count an attempt to sign in as failed, until `forgive` gets what this returns. Raises Unavailable."""
         counted_by = ("address", block_of(address)) if address is not None else ("name", name)
-        key = self._store.key("sign-in", "\n".join(counted_by))
+        key = self.store.key("sign-in", "\n".join(counted_by))
         await self._take(key, self._sign_in)
         return key
 
@@ -123,12 +129,12 @@ class Limits:
 
     async def aclose(self) -> None:
         """Let go of the store."""
-        await self._store.aclose()
+        await self.store.aclose()
 
     async def _take(self, key: bytes, quota: Quota, tokens: int = 1) -> None:
         """Take tokens straight from the store, which costs a round trip and is exact."""
         try:
-            grant = (await self._store.lease([Asked(key, quota, tokens)]))[key]
+            grant = (await self.store.lease([Asked(key, quota, tokens)]))[key]
         except StoreDown:
             raise Unavailable(
                 "The limits of this request cannot be checked at the moment, and it is not answered without them; "
@@ -138,11 +144,23 @@ class Limits:
             raise self._refusal(quota, grant.wait_ns / _NS)
 
     def _refusal(self, quota: Quota, wait_s: float, detail: str = "") -> LimitReached:
+        self.refused[quota.name] = self.refused.get(quota.name, 0) + 1
         allowed = f"{quota.count} in {_span(quota.seconds)}"
         told = (
             detail or f"Too many {quota.name.replace('-', ' ')}: {allowed} are allowed. Try again in {_span(wait_s)}."
         )
         return LimitReached(quota.name, quota.count, quota.seconds, wait_s, told)
+
+
+def _limit_names() -> list[str]:
+    """Return what every limit is called, in problems and in metrics."""
+    sensitive = [_name_of(permission) for permission, without in ROUTES.items() if without is Without.CLOSED]
+    shared = ["requests", "unrecognised-requests", "failed-sign-ins", "customers-opened", "customers-listed"]
+    return [*shared, *sensitive]
+
+
+def _name_of(permission: Permission) -> str:
+    return permission.value.replace(":", "-")
 
 
 def _quota(name: str, rate: Rate) -> Quota:

@@ -72,7 +72,7 @@ async def by_natural_key(
 
 def build_app(settings: Settings) -> FastAPI:
     """Return the lookup application."""
-    context = serving_context(settings)
+    context = serving_context(settings, application="lookup")
     lookups = recorded_lookups(partial(open_connection, settings, DatabaseRole.API))
 
     @asynccontextmanager
@@ -81,7 +81,7 @@ def build_app(settings: Settings) -> FastAPI:
             yield
 
     app = build_api("Receipt lookup", context, [batch.router, router], lifespan=lifespan)
-    app.state.lookups = lookups
+    app.state.lookups = context.questions["lookup"] = lookups
     app.state.shortcut = Shortcut("/", "receipt_id", "", _TYPED, Permission.READ_RECEIPTS, partial(_find, lookups))
     return app
 

@@ -76,7 +76,7 @@ def build_app(settings: Settings) -> FastAPI:
         require_loopback(settings)
     keys = load_signing_keys(settings)
     upstream = Upstream(settings.auth) if settings.auth.upstream.issuer else None
-    context = serving_context(settings, DatabaseRole.AUTH)
+    context = serving_context(settings, DatabaseRole.AUTH, "auth")
     routers = [router, authorizing.router, granting.router, ending.router]
     app = build_api(
         "Sign-in",

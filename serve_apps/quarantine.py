@@ -195,4 +195,6 @@ def _record_ids(caller: Caller, payload: str) -> None:
 
 def build_app(settings: Settings) -> FastAPI:
     """Return the quarantine desk's application."""
-    return build_api("Quarantine desk", serving_context(settings), [router], purpose="operations")
+    return build_api(
+        "Quarantine desk", serving_context(settings, application="quarantine"), [router], purpose="operations"
+    )

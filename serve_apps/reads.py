@@ -23,6 +23,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from configs.settings import Settings
 from receipts.database import DatabaseRole, hang_up, open_pool, standby_conninfos
 from receipts.sql import load_sql
+from serve_apps.meters import Spread
 from serve_apps.scoped import CONNECTION_S
 
 _log = logging.getLogger(__name__)
@@ -47,6 +48,16 @@ class Standby:
     lag_s: float | None = None
 
 
+class ReadMeter:
+    """What is counted of reads: how long those took that an answer came of, and why others went to the primary."""
+
+    def __init__(self) -> None:
+        self.seconds = {"primary": Spread(), "standby": Spread()}
+        self.confirmed = 0  # misses of a standby about which the primary was asked
+        # Standbys were busy or cancelled for their replay, could not be reached, or had not followed far enough.
+        self.diverted = dict.fromkeys(("busy", "away", "behind"), 0)
+
+
 class Reads:
     """Runs what only reads on a standby or on the primary; enter it in the event loop that uses it."""
 
@@ -55,7 +66,8 @@ class Reads:
         self._role = role
         self._primary = primary
         self._patience_s = settings.database.statement_timeout_ms / 1000 + _GRACE_S
-        self._standbys: dict[str, Standby] = {}
+        self.meter = ReadMeter()
+        self.standbys: dict[str, Standby] = {}
         self._marks: deque[tuple[float, int]] = deque(maxlen=_MARKS)  # when the primary had written how far
         self._keeper: asyncio.Task[None] | None = None
 
@@ -71,7 +83,7 @@ class Reads:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await self._keeper
-        for standby in self._standbys.values():
+        for standby in self.standbys.values():
             await standby.pool.close()
 
     async def run(self, work: Work[T]) -> T:
@@ -89,32 +101,45 @@ class Reads:
         as `run`.
         """
         done = await self._on_standby(work, since)
-        return done[0] if done is not None and found(done[0]) else await self._on_primary(work)
+        if done is not None and found(done[0]):
+            return done[0]
+        self.meter.confirmed += done is not None
+        return await self._on_primary(work)
 
     async def _on_primary(self, work: Work[T]) -> T:
+        began = time.monotonic()
         async with self._primary.connection(timeout=CONNECTION_S) as connection:
-            return await work(connection)
+            done = await work(connection)
+        self.meter.seconds["primary"].add(time.monotonic() - began)
+        return done
 
     async def _on_standby(self, work: Work[T], since: int) -> tuple[T] | None:
         """Return the work's result, or none when no standby did it."""
-        close = [one for one in self._standbys.values() if self._is_close(one)]
+        close = [one for one in self.standbys.values() if self.is_close(one)]
         if not close:
             return None
         standby = random.choice(close)  # noqa: S311  # spreads load, guards nothing
+        began, diverted = time.monotonic(), self.meter.diverted
         try:
             async with _borrowed(standby.pool, _BUSY_S, self._patience_s) as connection:
                 if since and (await _position(connection, "find_replayed") or 0) < since:
+                    diverted["behind"] += 1
                     return None
-                return (await work(connection),)
+                done = await work(connection)
         except (PoolTimeout, psycopg.errors.SerializationFailure):  # busy, or replay went before the query
+            diverted["busy"] += 1
             return None
         except psycopg.errors.QueryCanceled:  # too much for one statement, and would be for the primary
             raise
         except _AWAY as error:
+            diverted["away"] += 1
             self._judge(standby, None, type(error).__name__)
             return None
+        self.meter.seconds["standby"].add(time.monotonic() - began)
+        return (done,)
 
-    def _is_close(self, standby: Standby) -> bool:
+    def is_close(self, standby: Standby) -> bool:
+        """Say whether reads go to a standby."""
         return standby.lag_s is not None and standby.lag_s <= self._settings.database.max_replica_lag_s
 
     async def _keep_looking(self) -> None:
@@ -128,19 +153,19 @@ class Reads:
     async def _look(self) -> None:
         """Take up new standbys, let go of those that are gone, and measure how far each is behind."""
         logins = standby_conninfos(self._settings, self._role)
-        for name in [name for name, one in self._standbys.items() if logins.get(name) != one.login]:
-            await self._standbys.pop(name).pool.close()
-        for name in logins.keys() - self._standbys.keys():
+        for name in [name for name, one in self.standbys.items() if logins.get(name) != one.login]:
+            await self.standbys.pop(name).pool.close()
+        for name in logins.keys() - self.standbys.keys():
             pool = open_pool(self._settings, self._role, autocommit=True, standby=logins[name])
             await pool.open()
-            self._standbys[name] = Standby(name, logins[name], pool)
-        if self._standbys:
+            self.standbys[name] = Standby(name, logins[name], pool)
+        if self.standbys:
             with suppress(*_AWAY):  # then nothing is written either, and what the standbys have is the latest
                 async with _borrowed(self._primary, _LOOK_S, _LOOK_S) as connection:
                     position = await _position(connection, "find_position")
                     if position is not None:
                         self._marks.append((time.monotonic(), position))
-            await asyncio.gather(*(self._measure(one) for one in self._standbys.values()))
+            await asyncio.gather(*(self._measure(one) for one in self.standbys.values()))
 
     async def _measure(self, standby: Standby) -> None:
         try:
@@ -162,12 +187,12 @@ class Reads:
 
     def _judge(self, standby: Standby, lag_s: float | None, why: str) -> None:
         """Take note of a lag; a change of what is read is logged."""
-        was_close = self._is_close(standby)
+        was_close = self.is_close(standby)
         standby.lag_s = lag_s
-        if was_close and not self._is_close(standby):
+        if was_close and not self.is_close(standby):
             told = why if lag_s is None else f"it is {lag_s:.1f} s behind"
             _log.warning("Nothing is read from the standby %s: %s", standby.name, told)
-        elif self._is_close(standby) and not was_close:
+        elif self.is_close(standby) and not was_close:
             _log.info("Reads go to the standby %s.", standby.name)
 
 

@@ -32,6 +32,11 @@ class Revocations:
         self._auth = auth
         self._clock = clock
 
+    @property
+    def age_s(self) -> float:
+        """Return how old what is known is; infinite before the first answer."""
+        return self._clock() - (self.good_until - self._auth.revocation_stale_s)
+
     async def refresh(self, pool: AsyncConnectionPool) -> None:
         """Ask once; without an answer what was known stays known."""
         asked_at = self._clock()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import psycopg
 from fastapi import Depends
@@ -17,13 +17,19 @@ from starlette.requests import Request
 
 from configs.settings import Settings
 from receipts.database import DatabaseRole, conninfo, open_connection, open_pool
+from receipts.tracing import open_tracing
 from serve_apps.audit_writer import AuditWriter
+from serve_apps.coalescer import Coalescer
 from serve_apps.keys import KeyRing, key_source
 from serve_apps.limit_store import LimitStore
 from serve_apps.limits import Limits
+from serve_apps.meters import Traffic
 from serve_apps.reads import Reads
 from serve_apps.revocations import Revocations
 from serve_apps.tokens import TokenVerifier
+
+if TYPE_CHECKING:
+    from receipts.spans import Tracing
 
 _PING_S = 5.0
 
@@ -32,7 +38,8 @@ _PING_S = 5.0
 class ServingContext:
     """What handlers work with: `pool` is the primary's, `reads` runs what may be a moment behind on standbys.
 
-    The audit trail has its own connection, so that slow queries cannot hold back other requests' answers.
+    The audit trail has its own connection, so that slow queries cannot hold back other requests' answers. `questions`
+    are what many requests are asked together by, named for the metrics; an application adds its own.
     """
 
     settings: Settings
@@ -42,6 +49,9 @@ class ServingContext:
     tokens: TokenVerifier
     audit: AuditWriter
     limits: Limits
+    traffic: Traffic = field(default_factory=Traffic)
+    questions: dict[str, Coalescer[Any]] = field(default_factory=dict)
+    tracing: Tracing | None = None
 
     async def check_health(self) -> None:
         """Raise psycopg.OperationalError when this replica cannot reach a database that others can.
@@ -60,19 +70,24 @@ class ServingContext:
             raise
 
 
-def serving_context(settings: Settings, role: DatabaseRole = DatabaseRole.API) -> ServingContext:
-    """Return a replica's context, not yet opened."""
+def serving_context(
+    settings: Settings, role: DatabaseRole = DatabaseRole.API, application: str = "api"
+) -> ServingContext:
+    """Return a replica's context, not yet opened; `application` is how its traces name it."""
     connect = partial(open_connection, settings, role)
     secret = str(conninfo_to_dict(conninfo(settings, role))["password"])  # what all replicas share and nobody else has
     pool = open_pool(settings, role, autocommit=True)
+    audit = AuditWriter(connect)
     return ServingContext(
         settings=settings,
         role=role,
         pool=pool,
         reads=Reads(settings, role, pool),
         tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings)), Revocations(settings.auth)),
-        audit=AuditWriter(connect),
+        audit=audit,
         limits=Limits(settings.limits, LimitStore(connect, secret.encode())),
+        questions={"audit": audit.events},
+        tracing=open_tracing(settings, application),
     )
 
 
@@ -91,9 +106,14 @@ async def opened(context: ServingContext) -> AsyncGenerator[None, None]:
         aclosing(context.limits),
         kept(keys.keep_fresh(), revocations.keep_fresh(context.pool), context.limits.leases.keep()),
     ):
+        ready = (revocations.looked.wait(), *(question.warm() for question in context.questions.values()))
         with suppress(TimeoutError):
-            await asyncio.wait_for(revocations.looked.wait(), _PING_S)
-        yield
+            await asyncio.wait_for(asyncio.gather(*ready), _PING_S)
+        try:
+            yield
+        finally:
+            if context.tracing is not None:
+                await asyncio.to_thread(context.tracing.close)
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from serve_apps.audit import CUSTOMER_SERVICE, event_of
 from serve_apps.authentication import admit
 from serve_apps.exchange import Caller, Exchange
 from serve_apps.frame import PROTECTION, REQUEST_ID, framed, new_request_id
+from serve_apps.journey import begin_journey
 from serve_apps.problems import problem_response
 from serve_apps.serving import ServingContext
 
@@ -73,6 +75,7 @@ class ShortWay:
         self._long_way = long_way
         self._before, self._after = prefix + shortcut.before, shortcut.after
         self._route = f"GET {self._before}{{{shortcut.name}}}{self._after}"
+        self._answers = self._context.traffic.of(self._route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -80,25 +83,35 @@ class ShortWay:
         if text is None:
             await self._long_way(scope, receive, send)
             return
-        exchange = Exchange(new_request_id(), route=self._route)
+        began = time.perf_counter()
+        journey = begin_journey(self._context.tracing, scope)
+        exchange = Exchange(new_request_id(), journey, route=self._route)
         content, problem, status = b"", None, 200
         try:
             principal = await admit(scope, exchange, self._context)
             require(principal, self._shortcut.permission)
+            journey.enter("answer")
             content = await self._shortcut.answer(Caller(principal, exchange), scope, text)
+            journey.enter("limits")
             await self._context.limits.disclose(exchange)
         except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets a problem and the trail its event
             problem = problem_response(error, exchange.request_id, scope)
             status = problem.status_code
+            journey.fail(error)
         if not exchange.is_recorded:
+            journey.enter("audit")
             try:
                 await self._context.audit.record(event_of(exchange, scope, status, CUSTOMER_SERVICE))
             except Unavailable as error:
                 problem = problem_response(error, exchange.request_id, scope)
+                status = problem.status_code
+        self._answers.add(status, time.perf_counter() - began)
+        journey.enter("send")
         if problem is None:
             await _send_json(send, content, exchange.request_id)
         else:
             await problem(scope, receive, framed(send, exchange.request_id))
+        journey.end(self._route, exchange.request_id, status)
 
     def _asked(self, scope: Scope) -> str | None:
         if scope["type"] != "http" or scope["method"] != "GET" or scope["query_string"]:

@@ -37,6 +37,7 @@ WHERE code_digest = %(code_digest)s AND expires_at >= now()
 RETURNING principal_id, client_id, redirect_uri, code_challenge, nonce;
 
 -- name: find_client
--- Says whether a service's secret is right and not taken back.
+-- Says whether a service's secret is right, not taken back and not expired.
 SELECT client_id FROM auth.clients
-WHERE client_id = %(client_id)s AND secret_digest = %(secret_digest)s AND revoked_at IS NULL;
+WHERE client_id = %(client_id)s AND secret_digest = %(secret_digest)s AND revoked_at IS NULL
+    AND (expires_at IS NULL OR expires_at > now());

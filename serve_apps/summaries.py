@@ -41,24 +41,29 @@ class ReceiptSummary(BaseModel):
     card_last4: list[str]
 
 
-def summary(row: SummaryRow) -> ReceiptSummary:
-    """Return the summary of a receipt's row. `item_count` is the number of its lines."""
+def facts(row: SummaryRow) -> dict[str, object]:
+    """Return the summary of a receipt's row as it is, for answers that hold many. `item_count` is that of its lines."""
     receipt = orjson.loads(row.document)
     instant = datetime.fromisoformat(receipt["purchased_at"])
     lines = receipt["lines"]
     cards = (tender.get("card_last4") for tender in receipt["tenders"])
-    return ReceiptSummary(
-        receipt_id=receipt["receipt_id"],
-        store_id=receipt["store_id"],
-        store_name=row.store_name,
-        receipt_type=receipt["receipt_type"],
-        purchased_at=receipt["purchased_at"],
-        purchased_local=instant.astimezone(ZoneInfo(row.time_zone)).strftime("%Y-%m-%dT%H:%M"),
-        purchased_on=row.purchased_on,
-        customer_id=receipt.get("customer_id"),
-        total_cents=receipt["total_cents"],
-        currency=receipt["currency"],
-        item_count=len(lines),
-        items=[line["description"] for line in lines[:_SHOWN_ITEMS]],
-        card_last4=list(dict.fromkeys(card for card in cards if card)),
-    )
+    return {
+        "receipt_id": receipt["receipt_id"],
+        "store_id": receipt["store_id"],
+        "store_name": row.store_name,
+        "receipt_type": receipt["receipt_type"],
+        "purchased_at": receipt["purchased_at"],
+        "purchased_local": instant.astimezone(ZoneInfo(row.time_zone)).isoformat(timespec="minutes")[:16],
+        "purchased_on": row.purchased_on,
+        "customer_id": receipt.get("customer_id"),
+        "total_cents": receipt["total_cents"],
+        "currency": receipt["currency"],
+        "item_count": len(lines),
+        "items": [line["description"] for line in lines[:_SHOWN_ITEMS]],
+        "card_last4": list(dict.fromkeys(card for card in cards if card)),
+    }
+
+
+def summary(row: SummaryRow) -> ReceiptSummary:
+    """Return the summary of a receipt's row."""
+    return ReceiptSummary.model_validate(facts(row))

@@ -42,6 +42,8 @@ class TokenVerifier:
         self._clock = clock
         self._rules = TokenRules(ALGORITHM, _HEADER, auth.issuer, auth.audience, _REQUIRED)
         self._known: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        # Of tokens: believed from memory, believed anew, refused, of an ended session, and not judged.
+        self.outcomes = dict.fromkeys(("remembered", "verified", "refused", "ended", "unknown"), 0)
 
     def verify(self, token: str) -> Principal:
         """Return who a token stands for.
@@ -50,6 +52,7 @@ class TokenVerifier:
         when that is not known.
         """
         if len(token) > MAX_BYTES:
+            self.outcomes["refused"] += 1
             raise Unauthenticated(INVALID)
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         now = self._clock()
@@ -57,20 +60,28 @@ class TokenVerifier:
         if known is not None and now < known[0]:
             principal = known[1]
             self._known.move_to_end(digest)
+            self.outcomes["remembered"] += 1
         else:
             principal = self._verify_anew(token, digest, now)
         revocations = self.revocations
         if now > revocations.good_until:
+            self.outcomes["unknown"] += 1
             raise Unavailable("Which sessions have ended cannot be read at the moment; try again shortly.")
         if principal.session_id in revocations.sessions:
+            self.outcomes["ended"] += 1
             raise Unauthenticated(ENDED)
         return principal
 
     def _verify_anew(self, token: str, digest: bytes, now: float) -> Principal:
         """Verify a token and remember it, the least used one giving way."""
         self._known.pop(digest, None)
-        claims = verified_claims(token, self._rules, self._key, now)
-        principal = _principal(claims)
+        try:
+            claims = verified_claims(token, self._rules, self._key, now)
+            principal = _principal(claims)
+        except Unauthenticated:
+            self.outcomes["refused"] += 1
+            raise
+        self.outcomes["verified"] += 1
         self._known[digest] = (min(float(claims["exp"] + LEEWAY_S), now + _RECHECKED_S), principal)
         if len(self._known) > _MOST_CACHED:
             self._known.popitem(last=False)
@@ -93,4 +104,7 @@ def _principal(claims: dict[str, Any]) -> Principal:
         raise Unauthenticated(INVALID) from None
     if not (_NAME.fullmatch(subject) and _NAME.fullmatch(session_id)):
         raise Unauthenticated(INVALID)
-    return Principal(subject, known_role, str(scope), session_id)
+    client_id = claims.get("client_id", "")
+    if not isinstance(client_id, str) or (client_id and not _NAME.fullmatch(client_id)):
+        raise Unauthenticated(INVALID)
+    return Principal(subject, known_role, str(scope), session_id, client_id)

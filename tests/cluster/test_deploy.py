@@ -5,6 +5,7 @@ import psycopg
 import pytest
 import ray
 import yaml
+from pydantic import SecretStr
 from ray import serve
 from ray.util import list_named_actors
 
@@ -59,6 +60,23 @@ def test_replicas_get_every_setting_but_no_secret(settings, tmp_path):
     )
 
 
+def test_a_changed_secret_is_another_deployment_and_shows_nothing_of_itself(settings):
+    variables = deploy.replica_environment(settings)
+    before = deploy.fingerprint_of(variables, settings)
+    assert before == deploy.fingerprint_of(variables, settings)
+    passwords = {
+        role: SecretStr(secret.get_secret_value()) for role, secret in settings.database.role_passwords.items()
+    }
+    passwords["receipts_api"] = SecretStr("another")
+    database = settings.database.model_copy(update={"role_passwords": passwords})
+    rotated = settings.model_copy(update={"database": database})
+    assert deploy.replica_environment(rotated) == variables
+    assert deploy.fingerprint_of(variables, rotated) != before
+    kept = settings.state_dir / "secrets.json"
+    kept.write_text(kept.read_text().replace("{", "{ ", 1))
+    assert deploy.fingerprint_of(variables, settings) != before
+
+
 def test_deployed_applications_sign_in_and_answer_and_a_second_deployment_changes_nothing(
     serve_settings, sign_ins, owner: psycopg.Connection
 ):
@@ -83,10 +101,23 @@ def test_deployed_applications_sign_in_and_answer_and_a_second_deployment_change
         assert client.get(f"/receipt/{receipt.receipt_id}").json()["receipt"] == receipt.model_dump(
             mode="json", exclude_none=True
         )
-        assert client.get("/customers/C0000001/receipts").json()["receipts"][0]["receipt_id"] == receipt.receipt_id
+        history = client.get("/customers/C0000001/receipts?limit=5")  # with a query it takes the long way
+        assert history.json()["receipts"][0]["receipt_id"] == receipt.receipt_id
+        (request_id,) = history.headers.get_list("x-request-id")  # Serve has a number of its own, and adds it
         assert client.get("/cs/context/C0000001").json()["customer"]["first_name"] == "Maria"
         assert client.get("/receipt/2611170036700300000200").status_code == 422
+        for path in ("/metrics", "/receipt/metrics", "/-/metrics"):
+            public = httpx.get(f"{settings.portal.api_url}{path}", trust_env=False, timeout=30)
+            assert public.is_client_error
+            assert "receipts_serve" not in public.text
+    counted = httpx.get(f"http://127.0.0.1:{settings.serve.metrics_port}/metrics", trust_env=False, timeout=30).text
+    route = 'application="lookup",route="GET /receipt/{receipt_id}",slot="0"'
+    assert f'receipts_serve_requests_total{{{route},status="200"}} 1.0' in counted, "answered at the entrance"
+    for one in wanted:
+        assert f'receipts_serve_up{{application="{one.name}",slot="0"}} 1.0' in counted
     owner.execute("SELECT audit.project()")
+    told = owner.execute("SELECT route FROM audit.events WHERE request_id = %s", [request_id]).fetchall()
+    assert told == [("GET /customers/{customer_id}/receipts",)]
     routes = [row[0] for row in owner.execute("SELECT route FROM audit.events WHERE principal_id = 'rep.east'")]
     assert sorted(routes) == [
         "GET /cs/context/{customer_id}",

@@ -36,6 +36,24 @@ async def test_only_we_say_how_serve_treats_a_request(method, undisturbed):
     assert headers.get(b"x-request-disconnect-disabled") == undisturbed
 
 
+async def test_an_answer_carries_the_number_it_is_on_record_by_and_not_serves():
+    sent = []
+
+    async def app(scope, receive, send):
+        ours = next(value for name, value in scope["headers"] if name == b"x-request-id")
+        headers = [(b"x-request-id", b"on record"), (b"a", b"b"), (b"x-request-id", ours)]  # as Serve adds its own
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body"})
+
+    async def send(message):
+        sent.append(message)
+
+    (middleware,) = middlewares()
+    await middleware.cls(app)({"type": "http", "method": "GET", "headers": []}, None, send)
+    assert sent[0]["headers"] == [(b"x-request-id", b"on record"), (b"a", b"b")]
+    assert len(sent) == 2
+
+
 async def test_the_life_of_an_application_passes_untouched():
     assert await passed({"type": "lifespan"}) == {}
 

@@ -21,6 +21,7 @@ from cluster.ray_node import node_environment
 from configs.settings import Settings
 from ingest.till import Sent, send
 from tests.fixtures.environment import environment_of
+from tests.fixtures.processes import started
 from tests.fixtures.retail import make_receipt, make_store, store_rows
 
 _DEADLINE_S = 120
@@ -52,7 +53,7 @@ def serving(shop: Settings) -> set[int]:
 def fleet(shop: Settings) -> Iterator[subprocess.Popen[bytes]]:
     """Run `receipts ingest gateways` until the end of the block, when it must stop by itself."""
     command = [sys.executable, "-m", "cluster.commands", "ingest", "gateways"]
-    with subprocess.Popen(command, env=environment_of(shop)) as process:
+    with started(command, env=environment_of(shop)) as process:
         try:
             until(lambda: len(serving(shop)) == 2)
             yield process
@@ -69,7 +70,7 @@ class Tills:
         self.acked = 0
         self.sent: Sent | None = None
         self._address = f"{shop.ingest.host}:{shop.ingest.port}"
-        self._thread = threading.Thread(target=self._run)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _records(self) -> Iterator[str]:

@@ -1,10 +1,8 @@
 """A development platform knows its regions and somebody in every role to sign in as."""
 
-from pathlib import Path
-
-from cluster import postgres, seeds
+from cluster import postgres
 from cluster.seeds import PEOPLE, REGIONS, plant
-from configs.settings import Settings, load_settings
+from configs.settings import Settings
 from receipts.access import Role
 from receipts.database import DatabaseRole, connect
 
@@ -39,18 +37,7 @@ def test_each_person_sees_the_regions_of_his_scope(settings: Settings):
         "fraud": ("fraud_team", everywhere),
         "privacy": ("privacy_officer", everywhere),
         "admin": ("admin", everywhere),
-        "load.east": ("cs_rep", [1]),
-        "load.west": ("cs_rep", [2]),
-        "load.all": ("cs_rep", everywhere),
     }
-
-
-def test_whom_the_load_test_signs_in_as_is_a_program_to_the_limits():
-    programs = load_settings({}).limits.service_ids
-    assert programs == {person.principal_id for person in PEOPLE if person.principal_id.startswith("load.")}
-    # Locust patches the standard library when it is imported, so its file is read and not imported.
-    locustfile = (Path(seeds.__file__).parents[1] / "loadtest" / "locustfile.py").read_text()
-    assert all(f'("{name}", ' in locustfile for name in programs)
 
 
 def test_every_role_of_people_has_somebody():

@@ -7,6 +7,7 @@ learns nothing: 404 where one thing was named, an answer without it where many w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,7 @@ ASKED = {
     "POST /receipt/batch": Route(lambda s: "/receipt/batch", lambda s: {"receipt_ids": [s.receipt_id]}, hidden=200),
     "GET /customers/{customer_id}/receipts": Route(lambda s: f"/customers/{s.customer_id}/receipts"),
     "GET /cs/context/{customer_id}": Route(lambda s: f"/cs/context/{s.customer_id}"),
+    "GET /cs/context/{customer_id}/summary": Route(lambda s: f"/cs/context/{s.customer_id}/summary"),
     "POST /search/fuzzy/": Route(lambda s: "/search/fuzzy/", lambda s: {"customer_id": s.customer_id}, hidden=200),
     "POST /search/": Route(lambda s: "/search/", lambda s: {"text": s.receipt_id}, hidden=200),
     "GET /admin/quarantine/": Route(lambda s: "/admin/quarantine/", hidden=None),
@@ -96,6 +98,10 @@ def subjects(settings, owner):
             stores=[make_store(store_id=store_id, name=f"Store of {name}", region_id=region)],
             customers=[make_customer(customer_id=customer, last_name=name, home_store_id=store_id)],
             receipts=[receipt],
+        )
+        owner.execute(
+            "INSERT INTO retail.customer_profiles VALUES (%s, %s, 1048, 1, NULL, %s)",
+            (customer, [region], json.dumps({"recent_pattern": f"1 visit, at Store of {name}."})),
         )
         made.append(Subject(region, receipt.receipt_id, customer, region, store_id, name))
     owner.execute(

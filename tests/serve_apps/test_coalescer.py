@@ -183,3 +183,35 @@ async def test_closing_refuses_those_that_wait_and_not_those_that_come_later():
     lane.held = False
     assert await one.find("east", "3") == "east:3"
     assert ("west", ["2"]) not in lane.questions
+
+
+async def test_what_waits_what_is_asked_and_what_is_refused_is_counted(monkeypatch):
+    monkeypatch.setattr(module, "_DEADLINE_S", 0.0)  # whatever waits is overdue at once
+    monkeypatch.setattr(module, "_SWEEP_S", 0.01)  # and is looked for soon
+    lane = Lane([], held=True)
+    one = coalescer(lane, most_waiting=3)
+    first = asyncio.create_task(one.find("east", "1"))
+    await turns()
+    others = [asyncio.create_task(one.find("east", key)) for key in "23"]
+    await turns(1)
+    with pytest.raises(Unavailable):
+        await one.find("east", "4")
+    assert (one.busy, one.waiting, one.meter.overflowed) == (1, 3, 1)
+    for task in (first, *others):
+        with pytest.raises(Unavailable):
+            await task
+    assert one.meter.overdue == 3
+    lane.held = False
+    lane.answer()
+    assert await one.find("east", "5") == "east:5"
+    meter = one.meter
+    assert (one.busy, sum(meter.sizes.counts), sum(meter.waited.counts), sum(meter.asked.counts)) == (0, 2, 2, 2)
+    assert meter.sizes.total == 2
+
+
+async def test_a_question_counts_for_every_request_that_shares_it():
+    one = coalescer(Lane([]))
+    await asyncio.gather(*(one.find("east", str(number)) for number in range(5)))
+    meter = one.meter
+    assert (sum(meter.sizes.counts), meter.sizes.total) == (1, 5)
+    assert sum(meter.waited.counts) == sum(meter.asked.counts) == 5

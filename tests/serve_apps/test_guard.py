@@ -16,6 +16,7 @@ ROUTES = {
     "GET /receipt/": Permission.READ_RECEIPTS,
     "GET /customers/{customer_id}/receipts": Permission.READ_RECEIPTS,
     "GET /cs/context/{customer_id}": Permission.READ_CUSTOMERS,
+    "GET /cs/context/{customer_id}/summary": Permission.READ_CUSTOMERS,
     "POST /search/fuzzy/": Permission.SEARCH_RECEIPTS,
     "POST /search/": Permission.SEARCH_RECEIPTS,
     "GET /admin/quarantine/": Permission.OPERATE,

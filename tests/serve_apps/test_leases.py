@@ -263,3 +263,19 @@ def test_replicas_that_take_the_same_keys_in_opposite_order_never_lock_in_a_circ
     for run in runs:
         run.join()
     assert failures == []
+
+
+async def test_a_store_that_is_closed_while_it_connects_leaves_no_connection_open(settings):
+    opened, asked_for = [], asyncio.Event()
+
+    async def slowly():
+        asked_for.set()
+        opened.append(await open_connection(settings, DatabaseRole.API))
+        return opened[-1]
+
+    store = LimitStore(slowly, b"pepper")
+    asking = asyncio.create_task(store.lease([]))
+    await asked_for.wait()
+    asking.cancel()  # its request goes away, the question is asked to its end
+    await store.aclose()
+    assert [connection.closed for connection in opened] == [True]

@@ -66,7 +66,7 @@ async def test_too_many_requests_of_one_person_are_refused_and_nobody_else_notic
         by_foot = await client.get("/receipt/?store_id=1", headers=east)
     assert refused.status_code == by_foot.status_code == 429
     assert refused.headers["content-type"] == "application/problem+json"
-    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert 1 <= int(refused.headers["retry-after"]) <= 61  # a minute, and the turn that may put it off, rounded up
     assert refused.headers["ratelimit-policy"] == '"requests";q=1;w=60'
     assert refused.headers["ratelimit"] == f'"requests";r=0;t={refused.headers["retry-after"]}'
     problem = refused.json()

@@ -110,3 +110,13 @@ async def test_wrong_input_is_refused_naming_the_field_and_what_is_accepted(api,
     assert problem["field"] == field
     assert accepted in problem["detail"] + problem.get("accepted", "")
     assert set(problem) <= {"type", "title", "status", "detail", "field", "accepted", "request_id"}
+
+
+async def test_a_new_replica_has_its_connection_and_its_chain_before_its_first_request(settings, sign_ins):
+    app = lookup.build_app(settings)
+    async with running(app, "/receipt") as client:
+        lane = app.state.lookups.lanes[-1]
+        assert lane.opened == 1
+        answer = await client.get(f"/receipt/{EASTERN[0].receipt_id}", headers=sign_ins.headers("rep.east"))
+        assert answer.status_code == 404
+        assert (lane.opened, lane.retried) == (1, 0)

@@ -20,6 +20,7 @@ from receipts.access import Principal, Role
 from receipts.database import DatabaseRole, conninfo, standby_conninfos
 from receipts.postgres_servers import read_servers
 from serve_apps import context, fuzzy, history
+from serve_apps.exposition import Whose, registry_of
 from serve_apps.serving import ServingContext, serving_context
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
 from tests.fixtures.serving import SignIns, running
@@ -257,3 +258,30 @@ def processes(settings: Settings) -> list[psutil.Process]:
     (standby,) = read_servers(settings).standbys
     server = postgres_server.postmaster(home(settings, standby))
     return [server, *server.children(recursive=True)]
+
+
+async def test_what_was_read_where_and_how_far_the_standby_is_behind_is_counted(shop: Settings, east):
+    app = history.build_app(shop)
+    registry = registry_of(app, Whose("customers", 0))
+
+    def told(name: str, **labels: str) -> float | None:
+        own = {"application": "customers", "slot": "0"}
+        return registry.get_sample_value(f"receipts_serve_{name}", own | labels)
+
+    def reads() -> dict[str, float | None]:
+        return {server: told("stage_seconds_count", stage=f"read_{server}") for server in ("standby", "primary")} | {
+            "confirmed": told("reads_confirmed_total")
+        }
+
+    async with running(app, "/customers") as client:
+        await until_read_from(app.state.context, standby=True)
+        before = reads()
+        await client.get("/customers/C0000001/receipts", headers=east)
+        found = reads()
+        await client.get("/customers/C9999999/receipts", headers=east)
+        missed = reads()
+        assert told("standby_read", server="replica1") == 1
+        assert 0 <= told("standby_lag_seconds", server="replica1") < 3_600
+        assert told("pool_connections", server="replica1") >= 1
+    assert found == before | {"standby": before["standby"] + 1}
+    assert missed == {"standby": found["standby"] + 1, "primary": found["primary"] + 1, "confirmed": 1}

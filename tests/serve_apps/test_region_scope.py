@@ -40,15 +40,24 @@ READING = {
         "array_to_string(%(receipts)s::text[], ','), '{\"a\":1' || E'\\n' || '{\"a\":1', o.chain, 1, o.head) f "
         "WHERE f.body IS NOT NULL OR f.customer_id IS NOT NULL"
     ),
+    "search.find_customers_by_contact": (
+        "SELECT customer_id FROM search.find_customers_by_contact('maria.kowalski@example.com', NULL, 1000)"
+    ),
+    "search.find_people": (
+        "SELECT DISTINCT unnest(customer_ids) FROM search.find_people(ARRAY['maria', 'kowalski'], ARRAY[1, 2], "
+        "ARRAY[1, 2], ARRAY[0, 0]::real[], 1000, 1000)"
+    ),
     "search.search_customers": ("SELECT customer_id FROM search.search_customers(ARRAY['kowalski'], 1000)"),
     "search.search_receipts": (
         "SELECT document::jsonb ->> 'receipt_id' FROM search.search_receipts(NULL, NULL, NULL, '2000-01-01', "
-        "'2099-12-31', 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, 0, 1000)"
+        "'2099-12-31', 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, "
+        "1000)"
     ),
 }
 # Functions that read no retail data; some only compute and are open to every role.
 OTHERS = {
-    "auth.list_ended_sessions",
+    "auth.list_ended_sessions", "retail.sku_keys", "search.search_terms", "search.varied_products", "search.coverage",
+    "search.all_but_one", "search.likeness_costs", "search.told_share",
     "access.my_regions", "audit.chain_day", "audit.extend", "audit.open_chain", "audit.today", "retail.name_keys",
 }  # fmt: skip
 

@@ -136,7 +136,7 @@ def attacks() -> dict[str, str]:
         "no exp": signed(header(), claims(exp=None)),
         "no iat": signed(header(), claims(iat=None)),
         "30 days": signed(header(), claims(exp=now + 30 * 86_400)),
-        "one hour and a second": signed(header(), claims(exp=now + 3_601)),
+        "one hour and a second": signed(header(), claims(iat=now, exp=now + 3_601)),
         "exp before iat": signed(header(), claims(iat=now + 20, exp=now + 10)),
         "64 KB": signed(header(), claims(padding="x" * 65_536)),
         "unknown role": signed(header(), claims(role="root")),
@@ -234,6 +234,14 @@ def _other_spelling(last: str) -> str:
 def test_a_token_of_the_issuer_is_believed(verifier):
     assert verifier.verify(ISSUER.access_token(PRINCIPAL, "Rep East")) == PRINCIPAL
     assert verifier.verify(signed(header(), claims())) == PRINCIPAL
+
+
+def test_a_token_says_which_client_it_was_given_to(verifier):
+    assert verifier.verify(ISSUER.access_token(PRINCIPAL, "Rep East", "receipts-portal")).client_id == "receipts-portal"
+    assert verifier.verify(signed(header(), claims())).client_id == ""
+    for wrong in (1, ["receipts-portal"], "receipts portal", "a\nb", "-"):
+        with pytest.raises(Unauthenticated):
+            verifier.verify(signed(header(), claims(client_id=wrong)))
 
 
 @pytest.mark.parametrize("name", list(attacks()))
