@@ -71,10 +71,10 @@ def _sides(settings: Settings, stack: ExitStack) -> dict[str, Side]:
     }
 
 
-def sample_ids(settings: Settings) -> list[str]:
+def sample_ids(settings: Settings, count: int = _IDS) -> list[str]:
     """Return ids from all over the table, the same in every run."""
     with connect(settings, DatabaseRole.PIPELINE) as connection:
-        return [str(row[0]) for row in connection.execute(_SQL["list_sample"], {"ids": _IDS})]
+        return [str(row[0]) for row in connection.execute(_SQL["list_sample"], {"ids": count})]
 
 
 def _report(rounds: int, sides: dict[str, Side], floor: list[float]) -> Report:

@@ -32,7 +32,7 @@ def peer(settings: Settings, module: str) -> Generator[tuple[int, psutil.Process
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", f"loadtest.bench.{module}", str(port)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr, text=True, start_new_session=True)
     try:
         assert process.stdin is not None
         process.stdin.write(conninfo(settings, DatabaseRole.PIPELINE) + "\n")

@@ -23,12 +23,14 @@ _PORT_KEYS = (
     "RECEIPTS_INGEST__DRAINER_METRICS_PORT",
     "RECEIPTS_INGEST__METRICS_PORT",
     "RECEIPTS_SERVE__PORT",
+    "RECEIPTS_SERVE__METRICS_PORT",
+    "RECEIPTS_MONITOR__PORT",
     "RECEIPTS_PORTAL__PORT",
-    "RECEIPTS_RAY__PORT",  # the last: a node takes six more behind it
+    "RECEIPTS_RAY__PORT",  # the last: a node takes seven more behind it
 )
-_RAY_EXTRA = 6
+_RAY_EXTRA = 7
 _LOWEST, _HIGHEST = 20_000, 24_000  # above Ray's workers, below its replicas and the kernel's ephemeral ports
-_PRESSED_AS = "rep.all,load.all,load.east,load.west"  # programs: one name asks thousands of times a second
+_PRESSED_AS = "rep.all,load.program"  # programs: one name asks thousands of times a second
 _TRIES = 100  # blocks to look at before giving up: one in thousands is taken
 
 
@@ -88,7 +90,7 @@ def _receipts(overrides: Mapping[str, str], *arguments: str) -> None:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Return ports that are free now, the last of them with the six after it that a Ray node takes.
+    """Return ports that are free now, the last of them with the seven after it that a Ray node takes.
 
     They lie below those that the kernel hands to outgoing connections: one of these may take any other port
     between the moment it is chosen and the moment a server binds it.
