@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 STAMP := .venv/.installed
+WORKERS ?= 2
 SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -47,10 +48,10 @@ lint: $(STAMP) ## Check format, lint, types and import rules
 	@$(BIN)/basedpyright
 
 test: lint chromium node ## Check everything: lint, types, import rules and all tests
-	@$(BIN)/python -m pytest $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) $(TESTS)
 
 drills: $(STAMP) ## Run the failure drills with outages of a minute
-	@$(BIN)/python -m pytest tests/drills --drill-seconds 60
+	@$(BIN)/python -m pytest tests/drills --drill-seconds 60 --timeout 1200 -o faulthandler_timeout=1500
 
 sure: ## Do in a fresh clone of HEAD what CI does
 	@clone=$$(mktemp -d)/receipts; git clone --quiet . "$$clone"; cd "$$clone"; $(MAKE) test; rm -rf "$$clone"
@@ -62,7 +63,7 @@ format: $(STAMP) ## Rewrite the code in the house format
 bench: $(STAMP) ## Measure what the README claims (an hour; `receipts bench all --quick` takes some minutes)
 	@$(BIN)/receipts bench all
 
-load: $(STAMP) ## Run the reps' journeys against the running platform for a minute
+load: $(STAMP) ## Let twenty reps take calls on the running platform for half a minute
 	@$(BIN)/receipts load
 
 screenshots: $(STAMP) chromium ## Remake the pictures under docs/portal

@@ -101,7 +101,13 @@ def _server(one: ServerState) -> Finding:
 
 
 # Whose process holds a port that is not named after it; Serve's is held by Ray's proxy.
-_HOLDERS = {"serve": "ray", "tokens": "gateway", "gateway metrics": "gateway", "drainer metrics": "drainer"}
+_HOLDERS = {
+    "serve": "ray",
+    "tokens": "gateway",
+    "gateway metrics": "gateway",
+    "drainer metrics": "drainer",
+    "serve metrics": "ray",
+}
 
 
 def _ports(settings: Settings) -> list[Finding]:
@@ -113,7 +119,9 @@ def _ports(settings: Settings) -> list[Finding]:
         "drainer metrics": ("127.0.0.1", settings.ingest.drainer_metrics_port, "RECEIPTS_INGEST__DRAINER_METRICS_PORT"),
         "ray": ("127.0.0.1", settings.ray.port, "RECEIPTS_RAY__PORT"),
         "serve": (settings.serve.host, settings.serve.port, "RECEIPTS_SERVE__PORT"),
+        "serve metrics": (settings.serve.metrics_host, settings.serve.metrics_port, "RECEIPTS_SERVE__METRICS_PORT"),
         "portal": (settings.portal.host, settings.portal.port, "RECEIPTS_PORTAL__PORT"),
+        "monitor": (settings.monitor.host, settings.monitor.port, "RECEIPTS_MONITOR__PORT"),
     }
     if settings.database.dsn is not None:
         del wanted["postgres"]

@@ -7,7 +7,7 @@ import secrets
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serve_apps.short_way import short_way
 
@@ -46,11 +46,24 @@ class Entrance:
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = [header for header in scope["headers"] if header[0] not in _OURS]
-            headers.append((b"x-request-id", f"{self._process}{next(self._requests):x}".encode()))
+            served_as = (b"x-request-id", f"{self._process}{next(self._requests):x}".encode())
+            headers.append(served_as)
             if scope["method"] == "GET":
                 headers.append((b"x-request-disconnect-disabled", b"?1"))
             scope["headers"] = headers
+            send = _without(served_as, send)
         await self._app(scope, receive, send)
+
+
+def _without(served_as: tuple[bytes, bytes], send: Send) -> Send:
+    """Return a `send` that leaves out Serve's number, which it adds to the one by which an answer is on record."""
+
+    async def send_on(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [header for header in message["headers"] if tuple(header) != served_as]
+        await send(message)
+
+    return send_on
 
 
 def middlewares() -> list[Middleware]:

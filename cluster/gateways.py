@@ -17,6 +17,7 @@ from cluster.errors import PlatformError
 from cluster.fleet import Fleet
 from cluster.health import reachable
 from configs.settings import Settings, load_settings
+from receipts.logs import start_replica_logs
 
 _POLL_S = 0.2
 _ROLLED_S = 180.0  # one gateway after another, each given a minute to start
@@ -120,6 +121,7 @@ class NodeFleet:
 
     def __init__(self) -> None:
         self._settings = load_settings()
+        start_replica_logs(self._settings, "gateways")
         self._name = f"gateways-{os.getpid()}"
         self._fleet = node_fleet(self._settings, self._name)
         self._stop = threading.Event()

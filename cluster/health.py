@@ -68,6 +68,11 @@ def portal_is_healthy(settings: Settings) -> bool:
     return _answers(f"http://{reachable(settings.portal.host)}:{settings.portal.port}/healthz")
 
 
+def monitor_is_healthy(settings: Settings) -> bool:
+    """Ask the monitor whether it has looked lately."""
+    return _answers(f"http://{reachable(settings.monitor.host)}:{settings.monitor.port}/ready")
+
+
 def reachable(host: str) -> str:
     """Return the address by which this machine reaches a server that listens on `host`."""
     return "127.0.0.1" if host in _EVERYWHERE else host

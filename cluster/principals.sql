@@ -54,13 +54,14 @@ ON CONFLICT (client_id) DO NOTHING RETURNING client_id;
 
 -- name: list_services
 -- Every service that ever was, without its secret.
-SELECT c.client_id, p.role, p.region_ids, p.all_regions, c.note, c.created_at, c.revoked_at
+SELECT c.client_id, p.role, p.region_ids, p.all_regions, c.note, c.created_at, c.expires_at, c.revoked_at
 FROM auth.clients c JOIN access.principals p ON p.principal_id = c.client_id ORDER BY c.client_id;
 
 -- name: rotate_service
 -- Gives a service that is not revoked another secret.
 UPDATE auth.clients SET secret_digest = %(secret_digest)s
-WHERE client_id = %(client_id)s AND revoked_at IS NULL RETURNING client_id;
+WHERE client_id = %(client_id)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+RETURNING client_id;
 
 -- name: revoke_service
 -- Takes a service's secret back; one that is revoked already stays as it is.

@@ -18,6 +18,7 @@ import psutil
 from cluster.credentials import write_private
 from cluster.errors import PlatformError
 from configs.settings import Settings
+from receipts.log_files import put_aside
 
 _POLL_S = 0.1
 _KILLED_S = 10  # the kernel needs a moment to end a killed process; far less than this
@@ -127,7 +128,18 @@ def last_words(settings: Settings, name: str, lines: int = 3) -> str:
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _LAST_BYTES))
         text = file.read().decode(errors="replace")
-    return " / ".join(line.strip() for line in text.strip().splitlines()[-lines:]) or "it said nothing"
+    return " / ".join(_in_words(line) for line in text.strip().splitlines()[-lines:]) or "it said nothing"
+
+
+def _in_words(line: str) -> str:
+    """Return what a line of a log says, of one in JSON its message and error alone."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return line.strip()
+    if not isinstance(told, dict) or "message" not in told:
+        return line.strip()
+    return " ".join(str(told[name]) for name in ("message", "error") if name in told)
 
 
 def _spawn(
@@ -137,6 +149,7 @@ def _spawn(
         raise PlatformError(f"{name} runs already.")
     log = log_file(settings, name)
     log.parent.mkdir(parents=True, exist_ok=True)
+    put_aside(log, settings.logs)
     added = [f"{key}={value}" for key, value in environment.items()]
     with log.open("ab") as output:
         child = subprocess.Popen(

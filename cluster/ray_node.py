@@ -12,7 +12,9 @@ from pathlib import Path
 from cluster.credentials import RAY_TOKEN, ensure_credentials, write_private
 from cluster.errors import PlatformError
 from cluster.processes import find_process, last_words, log_file, start_process, stop_process
+from cluster.serve_variables import serve_variables
 from configs.settings import Settings, SettingsError
+from receipts.log_files import put_aside
 
 NAME = "ray"
 _HOST = "127.0.0.2"  # loopback; Ray replaces 127.0.0.1 by an outer address, which may change or be out of reach
@@ -42,7 +44,7 @@ def node_environment(settings: Settings) -> dict[str, str]:
     Ray reads them when it is first imported, so a command that talks to Ray merges them before its first
     `import ray`: `os.environ.update(node_environment(settings))`, then `ray.init(address=address(settings))`.
     Workers and replicas inherit those of the node. The ports of Serve's inner parts follow `ray.port` (to
-    `ray.port + 6`), so that several nodes can run on one machine. With `ray.address` set, the cluster's token and
+    `ray.port + 7`), so that several nodes can run on one machine. With `ray.address` set, the cluster's token and
     ports are its operator's affair: the caller's own RAY_AUTH_MODE and RAY_AUTH_TOKEN_PATH hold.
     """
     own = {} if settings.ray.address is not None else _own_environment(settings)
@@ -50,16 +52,8 @@ def node_environment(settings: Settings) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DATA_USE_DATASOURCE_V2": "0",  # its read_parquet costs seconds a call
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # keeps Ray from warning about it in every process
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
-        "RAY_SERVE_HAPROXY_NBTHREAD": "1" if _cpus(settings) <= 4 else "2",  # four threads on two cores only contend
-        "RAY_SERVE_HAPROXY_MAXCONN": str(_connections()),
-        "RAY_SERVE_HAPROXY_LOG_TARGET": "127.0.0.1:514 sample 1:1000",  # else a datagram for every request
-        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # counted in Python, one datagram a request, and lossy
-        "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "cluster.entrance:middlewares",
-        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # with 10 s a dead proxy is an outage of half a minute
-        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
-        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # on a busy small machine 5 s kill the proxy before it is up
+        # Four threads of HAProxy on two cores would only contend.
+        **serve_variables(1 if _cpus(settings) <= 4 else 2, _connections()),
     }
 
 
@@ -77,6 +71,7 @@ def start(settings: Settings) -> None:
     (temp / "haproxy").mkdir(exist_ok=True, mode=0o700)
     token = ensure_credentials(settings)[RAY_TOKEN]
     write_private(_token_file(settings), token.encode())
+    put_aside(log_file(settings, NAME), settings.logs)  # before its size is taken
     seen = _log_size(settings)
     process = start_process(settings, NAME, _command(settings), node_environment(settings))
     deadline = time.monotonic() + _START_S
@@ -145,6 +140,7 @@ def _command(settings: Settings) -> list[str]:
         f"--port={settings.ray.port}",
         f"--ray-client-server-port={settings.ray.port + 5}",
         f"--dashboard-agent-listen-port={settings.ray.port + 6}",
+        f"--metrics-export-port={settings.ray.port + 7}",
         f"--num-cpus={_cpus(settings)}",
         f"--object-store-memory={settings.ray.object_store_bytes}",
         f"--temp-dir={Path(settings.ray.temp_dir).resolve()}",
@@ -177,10 +173,9 @@ def _cpus(settings: Settings) -> int:
 
 
 def _connections() -> int:
-    """Return how many connections HAProxy may hold: it takes 2.5 file descriptors each and refuses to start short."""
+    """Return how many connections HAProxy could hold: it takes 2.5 file descriptors each and refuses to start short."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 20_000  # browser tabs and streams count, each for as long as it is open
-    return wanted if most == resource.RLIM_INFINITY else min(wanted, (most - 200) * 2 // 5)
+    return sys.maxsize if most == resource.RLIM_INFINITY else (most - 200) * 2 // 5
 
 
 def _token_file(settings: Settings) -> Path:

@@ -41,10 +41,6 @@ PEOPLE = (
     Person("fraud", Role.FRAUD_TEAM, "Frank Fraser (fraud team)"),
     Person("privacy", Role.PRIVACY_OFFICER, "Priya Vance (privacy officer)"),
     Person("admin", Role.ADMIN, "Ada Minder (administrator)"),
-    # Many people at once under one name: programs to the limits (configs/environments/embedded.yaml).
-    Person("load.east", Role.CS_REP, "Load test (eastern region)", (1,)),
-    Person("load.west", Role.CS_REP, "Load test (western region)", (2,)),
-    Person("load.all", Role.CS_REP, "Load test (all regions)"),
 )
 
 

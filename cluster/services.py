@@ -25,6 +25,7 @@ class Service:
     all_regions: bool
     note: str
     created_at: datetime
+    expires_at: datetime | None
     revoked_at: datetime | None
 
 

@@ -66,7 +66,11 @@ def name_of(path: Path) -> str:
 
 @cache
 def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+    text = path.read_text(encoding="utf-8")
+    try:
+        return ast.parse(text, str(path))
+    except SystemError:  # CPython 3.11 counts its depth for all threads together: another one parsed meanwhile
+        return ast.parse(text, str(path))
 
 
 def module_of(path: Path) -> str:

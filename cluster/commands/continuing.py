@@ -11,6 +11,7 @@ from threading import Event, Timer
 from typing import TYPE_CHECKING
 
 from configs.settings import Settings
+from receipts.logs import start_logs
 
 if TYPE_CHECKING:
     from data_jobs.ray_work import PrivateNode
@@ -31,7 +32,7 @@ def run_until_told(settings: Settings, place: str | PrivateNode) -> bool:
     from data_jobs.continuous import run_continuously
     from data_jobs.ray_work import joined
 
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    start_logs(settings, "pipeline")
     told, stop = Event(), Event()
 
     def end(*_: object) -> None:

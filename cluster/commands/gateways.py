@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from cluster.commands.joining import config_file, ray_address
-from cluster.commands.output import log_to_stderr, print_json
+from cluster.commands.output import print_json
 from cluster.errors import PlatformError
 from cluster.processes import find_process
 from configs.settings import load_settings
+from receipts.logs import start_logs
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _HERE = "this node"
@@ -28,7 +29,7 @@ def gateways() -> None:
     from cluster.gateways import run_fleet
 
     settings = load_settings()
-    log_to_stderr(settings.log_level)
+    start_logs(settings, "gateways")
     run_fleet(settings)
 
 

@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from cluster.commands import gateways, verifying
-from cluster.commands.output import log_to_stderr
 from configs.settings import load_settings
+from receipts.logs import start_logs
 
 _ingest = typer.Typer(help="The gateway for tills and the drainer to Bronze.", no_args_is_help=True)
 
@@ -36,7 +36,7 @@ def gateway(
     from ingest.server import serve
 
     settings = load_settings()
-    log_to_stderr(settings.log_level)
+    start_logs(settings, "gateway")
     asyncio.run(serve(settings, slot, None if lifeline is None else Lifeline(lifeline)))
 
 
@@ -45,10 +45,10 @@ def drain(once: Annotated[bool, typer.Option(help="Drain what is there now and s
     """Move the outbox into Bronze until SIGTERM."""
     from ingest.drainer import drain, drain_continuously
     from ingest.metrics import Metrics
-    from ingest.metrics_server import serving_metrics
+    from receipts.metrics_server import serving_metrics
 
     settings = load_settings()
-    log_to_stderr(settings.log_level)
+    start_logs(settings, "drainer")
     if once:
         sys.stdout.write(f"{drain(settings)} rows moved to Bronze\n")
         return

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from data_jobs.ray_work import PrivateNode
     from data_jobs.sync import Synced
     from data_jobs.sync_verification import Compared
+    from data_jobs.traces import Traces
     from data_jobs.trail.copying import Copied
 
 _POSITIONS = {"after", "upto", "version"}  # no sense in adding these up
@@ -125,22 +126,22 @@ def _run_once(settings: Settings, place: str | PrivateNode, table: str, as_json:
     from data_jobs.expectations import ExpectationFailed
     from data_jobs.ray_work import joined, run_slices
     from data_jobs.refinement import Refinery, refine_all
+    from data_jobs.traces import tracing_jobs
     from data_jobs.writer_lock import sole_writer
     from receipts.lake import lake_of
 
     wanted = find_table(table) if table else None
     synced: list[Synced] = []
     copied: list[Copied] = []
-    with sole_writer(settings), joined(place):
-        refinery = Refinery(lake_of(settings), run_slices, settings.pipeline.parallelism, wanted)
+    with sole_writer(settings), joined(place), tracing_jobs(settings) as traces, traces.run():
+        refinery = Refinery(lake_of(settings), run_slices, settings.pipeline.parallelism, wanted, traces)
         batches = show_batches(refine_all(refinery), refinery.lake, quiet=as_json)
         failed = [batch for batch in batches if batch.error is not None]
         if wanted is None:
-            synced = _sync_all(
-                settings, as_json
-            )  # receipts serve in their refined form before embedding takes its time
+            # Receipts serve in their refined form before embedding takes its time.
+            synced = _sync_all(settings, as_json, traces)
             batches += show_steps(_embedding(settings), quiet=as_json)
-            synced += _sync_all(settings, as_json)
+            synced += _sync_all(settings, as_json, traces)
             copied = show_steps(_copying(settings), quiet=as_json)
         tell(settings)
     _report(as_json, batches=batches, synced=synced, copied=copied)
@@ -165,13 +166,14 @@ def _copying(settings: Settings) -> Iterable[Copied]:
         yield from copy_trail(settings, connection)
 
 
-def _sync_all(settings: Settings, as_json: bool) -> list[Synced]:
+def _sync_all(settings: Settings, as_json: bool, traces: Traces | None = None) -> list[Synced]:
     from data_jobs.sync import sync
+    from data_jobs.traces import NO_TRACES
     from receipts.database import DatabaseRole, connect
     from receipts.lake import lake_of
 
     with connect(settings, DatabaseRole.PIPELINE) as connection:
-        return show_steps(sync(lake_of(settings), connection), quiet=as_json)
+        return show_steps(sync(lake_of(settings), connection, traces=traces or NO_TRACES), quiet=as_json)
 
 
 def _compare_all(settings: Settings) -> list[Compared]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from configs.settings import load_settings
@@ -51,7 +52,7 @@ def down(only: _Only = None) -> None:
 
 
 def status(as_json: _Json = False) -> None:
-    """Show health, counts, table versions and lags; exits with 1 when a part is not healthy."""
+    """Show what is wrong and what to do, then health, replicas, counts, versions and lags; exits with 1 when ill."""
     from cluster.status import collect
 
     told = collect(load_settings())
@@ -126,35 +127,67 @@ def _names(only: str | None) -> list[str] | None:
 
 def _show_status(told: dict[str, Any]) -> None:
     console = Console()
+    for problem in told["problems"]:
+        mark = "[red]ill[/]" if problem["ill"] else "[yellow]see[/]"
+        console.print(f" {mark}  {escape(problem['what'])}", highlight=False)
+        console.print(f"       {escape(problem['do'])}", highlight=False)
     parts = Table("part", "state", "process", "up for")
     for part in told["parts"]:
         state = part["state"]
         uptime = f"{part['uptime_s']:.0f} s" if "uptime_s" in part else ""
         parts.add_row(part["what"], f"[{_COLOURS[state]}]{state}[/]", str(part.get("pid", "")), uptime)
+    tables = [parts, _serving_table(told), _counts_table(told)]
+    if len(told["servers"]) > 1:
+        tables.append(_servers_table(told))
+    if told["nightly"]:
+        tables.append(_nights_table(told))
+    console.print(*tables)
+    for name, place in told["metrics"].items():
+        console.print(f"  metrics of {name:<9}{place}", highlight=False)
+
+
+def _serving_table(told: dict[str, Any]) -> Table:
+    table = Table(
+        "application", "replicas", "wanted", "requests/s", "95 % within", "failing/s", title="the last minute"
+    )
+    for name, one in told["serving"]["applications"].items():
+        colour = "green" if one["running"] >= one["wanted"] else "red"
+        p95_ms = one.get("p95_ms")
+        rates = [f"{one[key]:g}" if key in one else "" for key in ("requests_per_s", "failing_per_s")]
+        within = "" if p95_ms is None else f"{p95_ms:g} ms"
+        table.add_row(name, f"[{colour}]{one['running']}[/]", f">= {one['wanted']}", rates[0], within, rates[1])
+    return table
+
+
+def _counts_table(told: dict[str, Any]) -> Table:
     counts = Table("where", "what", "rows", "version", "behind by")
     for name, value in (told["postgres"] or {}).items():
         counts.add_row("Postgres", name, str(value), "", "")
     for name, value in (told["ingest"] or {}).items():
         counts.add_row("ingest", name, f"{value:.0f}", "", "")
+    for name, value in (told["audit"] or {}).items():
+        counts.add_row("audit", name, "" if value is None else f"{value:.0f}", "", "")
     for name, measured in told["lake"].items():
-        lags = {
-            **told["refinement"].get(name, {}),
-        }
+        lags = told["refinement"].get(name, {})
         lag = f"{lags['lag_s']:.0f} s" if lags else ""
         rows, version = (str(measured["rows"]), str(measured["version"])) if measured else ("not created", "")
         counts.add_row("lake", name, rows, version, lag)
     for name, lags in told["sync"].items():
         counts.add_row("sync", name, "", f"{lags['version']} of {lags['latest']}", f"{lags['lag_s']:.0f} s")
+    return counts
+
+
+def _nights_table(told: dict[str, Any]) -> Table:
     nights = Table("nightly job", "night", "ended at", "outcome")
     for job, last in told["nightly"].items():
         nights.add_row(job, last["night"], last["ended_at"][:19], last["error"] or "done")
-    if any(one["role"] == "primary" and one["state"] == "down" for one in told["servers"]) and len(told["servers"]) > 1:
-        console.print("The primary is down: `receipts up` starts it. If it is lost: `receipts replicas promote`.")
+    return nights
+
+
+def _servers_table(told: dict[str, Any]) -> Table:
     servers = Table("server", "role", "state", "commits wait", "behind by")
     for one in told["servers"]:
         behind = "" if one["lag_bytes"] is None else f"{one['lag_bytes']} bytes, {one['lag_s']:.1f} s"
         waits = {"quorum": "yes", "async": "no"}.get(one["sync_state"], "")
         servers.add_row(one["name"], one["role"], one["state"], waits, behind)
-    console.print(
-        parts, counts, *([servers] if len(told["servers"]) > 1 else []), *([nights] if told["nightly"] else [])
-    )
+    return servers

@@ -19,14 +19,16 @@ def portal() -> None:
 
     from configs.settings import load_settings
     from gradio_ui.asgi import build_app
+    from receipts.logs import start_logs
 
     settings = load_settings()
+    start_logs(settings, "portal")
     config = uvicorn.Config(
         partial(build_app, settings),
         factory=True,  # built in the server's event loop, which Gradio wants
         host=settings.portal.host,
         port=settings.portal.port,
-        log_level=settings.log_level.lower(),
+        log_config=None,  # as every process of ours logs
         access_log=False,  # addresses of pages carry receipt numbers
         server_header=False,
         proxy_headers=False,  # a proxy in front is trusted by --forwarded-allow-ips only when someone sets it up

@@ -128,11 +128,10 @@ def list_clients(as_json: _Json = False) -> None:
     if as_json:
         print_json([asdict(one) for one in found])
         return
-    table = Table("service", "role", "regions", "made", "revoked", "note")
+    table = Table("service", "role", "regions", "made", "expires", "revoked", "note")
     for one in found:
-        revoked = f"{one.revoked_at:%Y-%m-%d %H:%M}" if one.revoked_at else ""
-        regions = _regions(one.region_ids, one.all_regions)
-        table.add_row(one.client_id, one.role, regions, f"{one.created_at:%Y-%m-%d %H:%M}", revoked, one.note)
+        times = (f"{at:%Y-%m-%d %H:%M}" if at else "" for at in (one.created_at, one.expires_at, one.revoked_at))
+        table.add_row(one.client_id, one.role, _regions(one.region_ids, one.all_regions), *times, one.note)
     Console().print(table)
 
 

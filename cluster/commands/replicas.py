@@ -10,8 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from cluster.commands.output import log_to_stderr, print_json
+from cluster.commands.output import print_json
 from configs.settings import load_settings
+from receipts.logs import start_logs
 
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _replicas = typer.Typer(help="Standbys of the embedded PostgreSQL, and fail-over.", no_args_is_help=True)
@@ -36,7 +37,7 @@ def add(
     from cluster.supervision import alone
 
     settings = load_settings()
-    log_to_stderr(settings.log_level)
+    start_logs(settings, "replicas", for_person=True)
     with alone(settings):
         for number in range(count):
             add_standby(settings, port if number == 0 else None, synchronous=synchronous)
@@ -75,7 +76,7 @@ def promote(
     from cluster.supervision import alone
 
     settings = load_settings()
-    log_to_stderr(settings.log_level)
+    start_logs(settings, "replicas", for_person=True)
     with alone(settings):
         done = promote_standby(settings, name, switchover=switchover, accept_loss=accept_loss)
     if as_json:

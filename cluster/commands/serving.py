@@ -34,8 +34,18 @@ def register(app: typer.Typer) -> None:
         app.command(command.__name__.replace("_", "-"))(command)
 
 
-def deploy() -> None:
+def deploy(
+    write_config: Annotated[
+        bool, typer.Option(help="Write configs/serve.yaml, for `serve deploy` and KubeRay, and deploy nothing.")
+    ] = False,
+) -> None:
     """Deploy the serving applications and wait until each answers; doing it again changes only what changed."""
+    if write_config:
+        from cluster.serve_file import write_serve_file
+
+        for path in write_serve_file():
+            Console(stderr=True).print(f"wrote {path}", highlight=False)
+        return
     settings = load_settings()
     address = ray_address(settings)  # before Ray is first imported, which is below
     from cluster.deploy import deploy as deploy_applications
