@@ -128,8 +128,49 @@ class CustomerContext(Answer):
     profile: Profile | None = None
 
 
-class History(Answer):
-    """A customer's receipts, newest first."""
+class Contacts(Answer):
+    """A customer's contact data in clear, until the moment at which they are masked again."""
 
+    customer_id: str
+    email: str = ""
+    phone: str = ""
+    address: str = ""
+    masked_again_at: AwareDatetime
+
+
+class Delivery(Answer):
+    """A receipt on its way by mail: scheduled, sending, sent, failed or cancelled."""
+
+    delivery_id: str
+    receipt_id: str
+    email_masked: str
+    gift: bool = False
+    status: str
+    send_at: AwareDatetime
+    detail: str | None = None
+
+
+class StoryEvent(Answer):
+    """Something that became of a receipt: sold, received, refined, returned, mailed or viewed."""
+
+    at: AwareDatetime
+    kind: str
+    by: str | None = None
+    detail: str | None = None
+    receipt_id: str | None = None
+    times: int = 1
+
+
+class Story(Answer):
+    """What became of a receipt, in order of time."""
+
+    receipt_id: str
+    events: tuple[StoryEvent, ...]
+
+
+class History(Answer):
+    """A page of a customer's receipts, newest first."""
+
+    customer_id: str
     receipts: tuple[ReceiptSummary, ...]
     next_cursor: str | None = None

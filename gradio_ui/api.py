@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
 
 from configs.settings import PortalSettings
-from gradio_ui.answers import CustomerContext, FullReceipt, History, SearchAnswer
+from gradio_ui.sessions import Session
 from receipts.errors import ReceiptsError
 from receipts.tracing import below
 
@@ -16,7 +19,6 @@ if TYPE_CHECKING:
     from receipts.spans import Tracing
 
 _TIMEOUT_S = 10  # a rep on the phone gives up sooner; the API's own statements end after 5 s
-_HISTORY_SHOWN = 8  # receipts in the customer panel
 _AWAY = "The receipt service cannot be reached at the moment. Try again shortly."
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
@@ -38,51 +40,81 @@ def open_client(settings: PortalSettings) -> httpx.AsyncClient:
 
 
 class Api:
-    """The calls of the portal. Each raises ApiProblem; a 404 says nothing about whether the thing exists."""
+    """The platform's API. `of` makes it one person's."""
 
     def __init__(self, client: httpx.AsyncClient, tracing: Tracing | None = None) -> None:
-        self._client = client
-        self._tracing = tracing
+        self.client = client
+        self.tracing = tracing
 
-    async def find_receipt(self, token: str, receipt_id: str) -> FullReceipt:
-        """Return one receipt with its store."""
-        return await self._ask(FullReceipt, token, "GET /receipt/{receipt_id}", f"/receipt/{receipt_id}")
-
-    async def search(self, token: str, text: str) -> SearchAnswer:
-        """Return what fits a text in plain words."""
-        return await self._ask(SearchAnswer, token, "POST /search/", "/search/", {"text": text})
-
-    async def find_context(self, token: str, customer_id: str) -> CustomerContext:
-        """Return a customer with the profile."""
-        return await self._ask(CustomerContext, token, "GET /cs/context/{customer_id}", f"/cs/context/{customer_id}")
-
-    async def list_receipts(self, token: str, customer_id: str) -> History:
-        """Return a customer's newest receipts."""
-        return await self._ask(
-            History,
-            token,
-            "GET /customers/{customer_id}/receipts",
-            f"/customers/{customer_id}/receipts?limit={_HISTORY_SHOWN}",
-        )
+    def of(self, session: Session) -> Calls:
+        """Return the API as a signed-in person may call it."""
+        return Calls(self.client, self.tracing, session.access_token)
 
     async def healthy(self) -> bool:
         """Say whether the API answers at all."""
         try:
-            return (await self._client.get("/-/healthz", timeout=2)).is_success  # 2 s: a probe must not queue up
+            return (await self.client.get("/-/healthz", timeout=2)).is_success  # 2 s: a probe must not queue up
         except httpx.HTTPError:
             return False
 
-    async def _ask(
-        self, model: type[_Answer], token: str, route: str, path: str, body: dict[str, object] | None = None
+
+class Calls:
+    """The API with one person's token. Every call raises ApiProblem; a 404 says nothing about whether it exists."""
+
+    def __init__(self, client: httpx.AsyncClient, tracing: Tracing | None, token: str) -> None:
+        self._client = client
+        self._tracing = tracing
+        self._headers = {"Authorization": f"Bearer {token}"}
+
+    async def get(self, model: type[_Answer], route: str, *ids: str, **parameters: object) -> _Answer:
+        """Ask for what a route such as "/receipt/{}" shows; parameters that are None are left out."""
+        return await self._ask(model, f"GET {route}", self._request("GET", route, ids, params=_given(parameters)))
+
+    async def post(
+        self, model: type[_Answer], route: str, *ids: str, body: object = None, key: str | None = None
     ) -> _Answer:
+        """Ask that something be done; with a `key` it is done once, however often it is sent."""
+        request = self._request("POST", route, ids, body=body)
+        if key:
+            request.headers["Idempotency-Key"] = key
+        return await self._ask(model, f"POST {route}", request)
+
+    @asynccontextmanager
+    async def stream(self, route: str, *ids: str, **parameters: object) -> AsyncGenerator[httpx.Response]:
+        """Open a long answer, to be passed on as it comes."""
+        request = self._request("GET", route, ids, params=_given(parameters))
+        try:
+            response = await self._client.send(request, stream=True)
+        except httpx.HTTPError:
+            raise ApiProblem(503, _AWAY) from None
+        try:
+            if not response.is_success:
+                await response.aread()
+                raise _problem(response)
+            yield response
+        finally:
+            await response.aclose()
+
+    def _request(
+        self,
+        method: str,
+        route: str,
+        ids: tuple[str, ...],
+        *,
+        params: dict[str, str] | None = None,
+        body: object = None,
+    ) -> httpx.Request:
+        """Return a request; what is put into the template of the path cannot leave its place."""
+        path = route.format(*(quote(one, safe="") for one in ids))
+        return self._client.build_request(method, path, params=params, json=body, headers=self._headers)
+
+    async def _ask(self, model: type[_Answer], route: str, request: httpx.Request) -> _Answer:
         """Ask; `route` is the method and the template of the path, which is all that traces tell of it."""
-        headers = {"Authorization": f"Bearer {token}"}
-        method = route.partition(" ")[0]
         try:
             with below(route, "client") as span:
                 if self._tracing is not None:
-                    headers["traceparent"] = self._tracing.header()
-                response = await self._client.request(method, path, json=body, headers=headers)
+                    request.headers["traceparent"] = self._tracing.header()
+                response = await self._client.send(request)
                 if span is not None:
                     span.tell({"http.response.status_code": response.status_code})
         except httpx.HTTPError:
@@ -96,6 +128,10 @@ class Api:
             raise ApiProblem(502, "The receipt service gave an answer that cannot be read.", request_id) from None
 
 
+def _given(parameters: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in parameters.items() if value is not None}
+
+
 def _problem(response: httpx.Response) -> ApiProblem:
     """Read a problem document (RFC 9457); anything else, such as a proxy's own 404, is a service that is not there."""
     if "problem+json" not in response.headers.get("content-type", ""):
@@ -106,7 +142,7 @@ def _problem(response: httpx.Response) -> ApiProblem:
         document = {}
     found = document if isinstance(document, dict) else {}
     request_id = str(found.get("request_id", response.headers.get("x-request-id", "")))
-    if response.status_code in (400, 404, 422, 429):
+    if response.status_code in (400, 404, 409, 422, 429):
         return ApiProblem(response.status_code, str(found.get("detail", "Not found.")), request_id)
     if response.status_code == 403:
         return ApiProblem(403, "Your role does not permit this.", request_id)

@@ -17,20 +17,23 @@ from configs.settings import Settings, SettingsError
 from gradio_ui.api import Api, open_client
 from gradio_ui.auth import SignIn
 from gradio_ui.doorway import Doorway, Portal, find_signed_in, unavailable
+from gradio_ui.navigation import REP, Page
 from gradio_ui.pages import rep
 from gradio_ui.signing import ROUTES
 from gradio_ui.theme import portal_theme
 from gradio_ui.visits import Visits
-from receipts.access import Permission
 from receipts.database import DatabaseRole, open_pool
 from receipts.tracing import open_tracing
 
+# Each page and what makes it.
+_PAGES = ((REP, rep.build),)
 # The path of each page and what it takes to open it.
-MOUNTS = {"/rep": Permission.SEARCH_RECEIPTS}
+MOUNTS = {page.path: page.permission for page, _ in _PAGES}
 _SESSIONS_IN_MEMORY = 500  # about 53 KB each; Gradio drops the oldest, and our handlers keep nothing there
 _HEAD = (
     '<meta name="color-scheme" content="light dark"><link rel="icon" href="/static/icon.svg" type="image/svg+xml">'
-    '<link rel="stylesheet" href="/static/app.css"><script src="/static/app.js" defer></script>'
+    '<link rel="stylesheet" href="/static/app.css"><link rel="modulepreload" href="/static/asking.js">'
+    '<script type="module" src="/static/{script}.js"></script>'
 )
 
 
@@ -66,12 +69,13 @@ def build_app(settings: Settings) -> Visits:
         openapi_url=None,
     )
     app.mount("/static", StaticFiles(directory=str(resources.files("gradio_ui") / "static")))
-    _mount(app, "/rep", rep.build())
+    for page, build in _PAGES:
+        _mount(app, page, build())
     portal = Portal(SignIn(settings, pool), Api(client, tracing), cookie, public_url)
     return Visits(Doorway(app, portal, MOUNTS), tracing, [route.path for route in ROUTES], [*MOUNTS, "/static"])
 
 
-def _mount(app: FastAPI, path: str, blocks: gr.Blocks) -> None:
+def _mount(app: FastAPI, page: Page, blocks: gr.Blocks) -> None:
     """Mount a page with every default that would leak personal data switched off."""
     if blocks.vibe_mode:
         raise SettingsError("GRADIO_VIBE_MODE is set, which lets anyone signed in run code; unset it.")
@@ -79,7 +83,7 @@ def _mount(app: FastAPI, path: str, blocks: gr.Blocks) -> None:
     gr.mount_gradio_app(
         app,
         blocks,
-        path,
+        page.path,
         auth_dependency=_principal_id,
         run_history=False,  # it would keep every question and answer in the browser's storage
         show_error=False,
@@ -90,7 +94,7 @@ def _mount(app: FastAPI, path: str, blocks: gr.Blocks) -> None:
         mcp_server=False,
         pwa=False,
         theme=portal_theme(),
-        head=_HEAD,
+        head=_HEAD.format(script=page.script),
         app_kwargs={"docs_url": None, "redoc_url": None, "openapi_url": None},
     )
 

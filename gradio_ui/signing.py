@@ -8,19 +8,29 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from gradio_ui import render
-from gradio_ui.auth import safe_return
+from gradio_ui.auth import safe_return, sign_in_url
 from gradio_ui.doorway import Portal, find_signed_in, portal_of
+from gradio_ui.navigation import pages_of
 from gradio_ui.sessions import begin_sign_in, end_session, find_session, record_session, take_sign_in
 from receipts.errors import ReceiptsError, Unauthenticated, Unavailable
 
 _SIGNING_IN_S = 600  # as long as the state of a sign-in is kept
 _PROBE_S = 2  # a probe must not queue up behind work
-_HOME = "/rep/"
+_HOME = "/"
 
 
-async def home(_: Request) -> Response:
-    """Go to the page of one's work."""
-    return RedirectResponse(_HOME, 303)
+async def home(request: Request) -> Response:
+    """Go to the first page of one's role."""
+    session = await find_signed_in(request)
+    if session is None:
+        return RedirectResponse(sign_in_url(_HOME), 303)
+    pages = pages_of(session)
+    if not pages:
+        detail = f"The role {session.role.replace('_', ' ')} has no page here."
+        return HTMLResponse(
+            render.page("No page of your role", detail, action="Sign out", target="/sign-out", post=True), 403
+        )
+    return RedirectResponse(f"{pages[0].path}/", 303)
 
 
 async def sign_in(request: Request) -> Response:

@@ -71,7 +71,7 @@ def test_a_rep_signs_in_searches_and_opens_a_receipt_by_keyboard_alone(
     expect(page.locator(".rl-result[aria-selected=true]")).to_have_count(1)
     assert page.url.endswith(f"?receipt={receipts[0].receipt_id}")
     picture(page, "receipt")
-    page.click("[data-rl-do=theme]")
+    page.click("[data-rl-theme]")
     page.mouse.move(0, 0)
     picture(page, "dark")
 

@@ -1,12 +1,26 @@
 import re
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
 from markupsafe import Markup
 
-from gradio_ui import render
-from gradio_ui.answers import CustomerContext, FullReceipt, Highlight, History, Hit, SearchAnswer
+from gradio_ui import customer_panel, render, wording
+from gradio_ui.answers import (
+    Contacts,
+    CustomerContext,
+    Delivery,
+    FullReceipt,
+    Highlight,
+    History,
+    Hit,
+    SearchAnswer,
+    Story,
+)  # fmt: skip
+from gradio_ui.navigation import REP
+from gradio_ui.sessions import Session
+from receipts.access import Role
 from tests.fixtures.retail import CHICKEN, MILK, make_customer, make_receipt, make_store
 
 NOW = datetime(2026, 11, 23, 15, 0, tzinfo=UTC)
@@ -65,6 +79,10 @@ def answer(**overrides) -> SearchAnswer:
     return SearchAnswer.model_validate({"hits": [hit], "understood": understood, **overrides})
 
 
+def session(role: Role = Role.CS_REP) -> Session:
+    return Session("rep.east", role, "Renee East", "token", NOW)
+
+
 def profile(**overrides) -> dict:
     return {
         "lifetime_spend_cents": 353_249,
@@ -86,7 +104,7 @@ def context(first_name: str = "Maria", **overrides) -> CustomerContext:
 
 
 def test_a_result_shows_store_local_time_total_and_why():
-    text = words(render.results(answer(), "chicken", NOW))
+    text = words(render.results(answer(), {"text": "chicken"}, NOW))
     assert "1 receipt" in text
     assert "East Liberty" in text
     assert "Tue Nov 17 · 6:05 PM" in text  # 23:05 UTC is 18:05 in Pittsburgh
@@ -97,7 +115,7 @@ def test_a_result_shows_store_local_time_total_and_why():
 
 
 def test_what_matched_comes_first_and_is_marked():
-    html = render.results(answer(), "chicken", NOW)
+    html = render.results(answer(), {"text": "chicken"}, NOW)
     assert "<mark>Chix: rotisserie (hot)</mark>" in html
     assert html.index("Chix") < html.index("Fluid milk")
     assert 'data-rl-lines="2"' in html
@@ -105,7 +123,7 @@ def test_what_matched_comes_first_and_is_marked():
 
 def test_repeated_items_are_counted_once():
     receipt = render.summarise(found(lines=[MILK, {**MILK, "line_number": 2}, {**CHICKEN, "line_number": 3}]))
-    items = render.shown_items(
+    items = wording.shown_items(
         Hit(receipt=receipt, highlights=(Highlight(line_number=3, description="CHIX: ROTISSERIE (HOT)"),))
     )
     assert [(i.description, i.times, i.marked) for i in items] == [
@@ -135,11 +153,11 @@ def test_chips_say_dates_in_words_and_carry_their_place_in_the_query():
     ],
 )
 def test_chips_say_ranges_as_people_write_them(kind, value, shown):
-    assert render.chip_value(kind, value, 2026) == shown
+    assert wording.chip_value(kind, value, 2026) == shown
 
 
 def test_no_match_offers_to_drop_each_part():
-    html = render.results(answer(hits=[]), "chicken last Tuesday", NOW)
+    html = render.results(answer(hits=[]), {"text": "chicken last Tuesday"}, NOW)
     assert "No receipt matches all of that" in html
     assert "without “chicken”" in words(html)
     assert "without “last Tuesday”" in words(html)
@@ -179,28 +197,84 @@ def test_a_return_is_stamped_and_leads_to_its_original():
 
 
 def test_the_customer_panel_shows_masked_contacts_and_whole_amounts():
-    receipt = render.summarise(found())
-    html = render.customer(context(), History(receipts=(receipt,)), receipt.receipt_id, NOW)
+    html = customer_panel.panel(context(), session())
     text = words(html)
     numbers = ["$3,532 spent", "56 visits", "2.8 days apart"]
     for part in ["Maria Kowalski", "m•••@example.com", "•••67", *numbers, "Cheese", "15 visits in 30 days.", "Oct"]:
         assert part in text
     assert "maria.kowalski" not in html
-    assert 'aria-current="true"' in html
+    assert "Reveal" not in text
+
+
+def test_who_may_reveal_contacts_is_asked_why():
+    html = customer_panel.panel(context(), session(Role.SUPERVISOR))
+    assert 'data-rl-form="reveal"' in html
+    assert "to confirm who is calling" in words(html)
+
+
+def test_the_history_marks_the_open_receipt_and_offers_what_is_older_and_newer():
+    receipt = render.summarise(found())
+    page = History(customer_id="C1", receipts=(receipt,), next_cursor="older-than-this")
+    first = customer_panel.history(page, receipt.receipt_id, NOW)
+    assert 'aria-current="true"' in first
+    assert "older-than-this" in first
+    assert "Newest" not in first
+    assert "Newest" in customer_panel.history(page, receipt.receipt_id, NOW, is_first=False)
+
+
+def test_contacts_in_clear_say_for_how_long_and_that_it_is_on_record():
+    shown = Contacts(customer_id="C1", email="maria@example.com", phone="412", masked_again_at=NOW)
+    assert "Shown for 30 s. On record" in words(customer_panel.clear(shown, 29.6))
+
+
+def delivery(**overrides) -> Delivery:
+    told = {"delivery_id": "d", "receipt_id": "1", "email_masked": "m***@example.com", "status": "scheduled"}
+    return Delivery.model_validate({**told, "send_at": NOW, **overrides})
+
+
+def test_a_mail_can_be_taken_back_only_before_it_goes():
+    waiting = render.snack(delivery(), 5.7)
+    assert "in 6 s" in words(waiting)
+    assert "data-rl-undo" in waiting
+    for status, said in [("sending", "Sending to"), ("sent", "Sent to m•••@"), ("cancelled", "Not sent")]:
+        html = render.snack(delivery(status=status), 0)
+        assert said in words(html)
+        assert "data-rl-undo" not in html
+    assert "mailbox is full" in words(render.snack(delivery(status="failed", detail="The mailbox is full."), 0))
+
+
+def test_the_story_of_a_receipt_is_told_by_the_stores_clock():
+    events = [
+        {"at": "2026-11-17T23:05:00Z", "kind": "sold"},
+        {"at": "2026-11-18T15:00:00Z", "kind": "viewed", "by": "Renee East", "times": 3},
+    ]
+    story = Story.model_validate({"receipt_id": "1", "events": events})
+    text = words(render.story(story, make_store(), NOW))
+    assert "Sold Tue Nov 17 · 6:05 PM" in text
+    assert "Viewed by Renee East, 3 times Wed Nov 18" in text
+
+
+def test_the_bar_leads_to_the_pages_of_the_role_alone():
+    assert 'href="/supervisor/"' in render.top(session(Role.SUPERVISOR), REP)
+    alone = render.top(session(), REP)
+    assert "rl-nav" not in alone
+    assert 'id="rl-q"' in alone
 
 
 def test_a_customer_without_a_profile_still_has_a_panel():
     bare = context().model_copy(update={"profile": None})
-    assert "being prepared" in render.customer(bare, History(receipts=()), "", NOW)
+    assert "being prepared" in customer_panel.panel(bare, session())
 
 
 def test_a_search_that_many_fit_says_how_far_it_looked_back():
-    assert "looked back to Wed Nov 4." in render.results(answer(searched_from="2026-11-04"), "milk", NOW)
-    assert "looked back" not in render.results(answer(), "milk", NOW)
+    assert "looked back to Wed Nov 4." in render.results(answer(searched_from="2026-11-04"), {"text": "milk"}, NOW)
+    assert "looked back" not in render.results(answer(), {"text": "milk"}, NOW)
 
 
 def test_what_was_given_up_is_said_where_nothing_was_found_too():
-    html = render.results(answer(hits=[], relaxations=["No customer of your regions has that number."]), "x", NOW)
+    html = render.results(
+        answer(hits=[], relaxations=["No customer of your regions has that number."]), {"text": "x"}, NOW
+    )
     assert "No customer of your regions has that number." in html
 
 
@@ -212,14 +286,27 @@ def test_data_is_shown_as_it_is_written_and_never_becomes_an_element(payload: st
     )
     hit = Hit(receipt=render.summarise(receipt), highlights=(Highlight(line_number=1, description=payload),))
     parts = [
-        render.results(SearchAnswer(hits=(hit,), relaxations=(payload,)), payload, NOW),
-        render.results(answer(hits=[], understood=[], relaxations=[payload]), payload, NOW),
+        render.results(SearchAnswer(hits=(hit,), relaxations=(payload,)), {"text": payload}, NOW),
+        render.results(answer(hits=[], understood=[], relaxations=[payload]), {"text": payload}, NOW),
         render.understood(
             answer(understood=[{"kind": payload, "text": payload, "value": payload, "span": [0, 1]}]), NOW
         ),
         render.paper(receipt, frozenset()),
-        render.customer(context(payload, recent_pattern=payload), History(receipts=(hit.receipt,)), "", NOW),
-        render.top(payload, payload, payload),
+        customer_panel.panel(context(payload, recent_pattern=payload), session(Role.SUPERVISOR)),
+        customer_panel.history(
+            History(customer_id=payload, receipts=(hit.receipt,), next_cursor=payload), payload, NOW
+        ),
+        customer_panel.clear(Contacts(customer_id="C", email=payload, phone=payload, masked_again_at=NOW), 1),
+        render.more(answer(next_cursor=payload), {"text": payload}, payload, 1) + payload,
+        render.snack(delivery(status="failed", detail=payload, email_masked=payload), 0),
+        render.story(
+            Story.model_validate(
+                {"receipt_id": payload, "events": [{"at": NOW, "kind": "viewed", "by": payload, "detail": payload}]}
+            ),
+            make_store(),
+            NOW,
+        ),
+        render.top(replace(session(), principal_id=payload, display_name=payload), REP),
         render.landing(payload),
         render.message(payload, payload, request_id=payload),
     ]
@@ -232,27 +319,3 @@ def test_data_is_shown_as_it_is_written_and_never_becomes_an_element(payload: st
         assert not [
             a for _, attributes in page.elements if "javascript:" in (attributes.get("href") or "") for a in attributes
         ]
-
-
-@pytest.mark.parametrize(
-    ("days", "said"),
-    [(0, "today"), (1, "yesterday"), (6, "6 days ago"), (59, "59 days ago"), (90, "3 months ago"), (900, "")],
-)
-def test_how_long_ago_counts_the_stores_own_days(days: int, said: str):
-    when = datetime.fromordinal(date(2026, 11, 23).toordinal() - days)
-    summary = render.summarise(found()).model_copy(
-        update={"purchased_local": when.replace(hour=23), "purchased_at": when.replace(hour=23, tzinfo=UTC)}
-    )
-    assert render.ago(summary, NOW) == said
-
-
-def test_a_purchase_late_in_the_stores_evening_is_today_though_it_is_tomorrow_in_utc():
-    summary = render.summarise(found(purchased_at=datetime(2026, 11, 18, 2, 0, tzinfo=UTC)))
-    assert render.ago(summary, datetime(2026, 11, 18, 3, 0, tzinfo=UTC)) == "today"
-
-
-@pytest.mark.parametrize(
-    ("name", "letters"), [("Rita Park", "RP"), ("Ellen van Brandt", "EB"), ("Cher", "C"), ("${1}", "?"), ("", "?")]
-)
-def test_initials_come_from_the_first_and_last_word(name: str, letters: str):
-    assert render.initials(name) == letters
