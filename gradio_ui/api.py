@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S = 10  # a rep on the phone gives up sooner; the API's own statements end after 5 s
 _AWAY = "The receipt service cannot be reached at the moment. Try again shortly."
+_NAMED = re.compile(r"\{\w+\}")
 _Answer = TypeVar("_Answer", bound=BaseModel)
 
 
@@ -67,7 +69,7 @@ class Calls:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     async def get(self, model: type[_Answer], route: str, *ids: str, **parameters: object) -> _Answer:
-        """Ask for what a route such as "/receipt/{}" shows; parameters that are None are left out."""
+        """Ask for what a route such as "/receipt/{receipt_id}" shows; parameters that are None are left out."""
         return await self._ask(model, f"GET {route}", self._request("GET", route, ids, params=_given(parameters)))
 
     async def post(
@@ -105,7 +107,8 @@ class Calls:
         body: object = None,
     ) -> httpx.Request:
         """Return a request; what is put into the template of the path cannot leave its place."""
-        path = route.format(*(quote(one, safe="") for one in ids))
+        values = iter(ids)
+        path = _NAMED.sub(lambda _: quote(next(values), safe=""), route)
         return self._client.build_request(method, path, params=params, json=body, headers=self._headers)
 
     async def _ask(self, model: type[_Answer], route: str, request: httpx.Request) -> _Answer:

@@ -14,19 +14,26 @@ from psycopg import OperationalError
 from starlette.responses import Response
 
 from configs.settings import Settings, SettingsError
+from gradio_ui import downloads, signing
 from gradio_ui.api import Api, open_client
 from gradio_ui.auth import SignIn
 from gradio_ui.doorway import Doorway, Portal, find_signed_in, unavailable
-from gradio_ui.navigation import REP, Page
-from gradio_ui.pages import rep
-from gradio_ui.signing import ROUTES
+from gradio_ui.navigation import ADMIN, FRAUD, PRIVACY, REP, SUPERVISOR, Page
+from gradio_ui.pages import admin, fraud, privacy, rep, supervisor
 from gradio_ui.theme import portal_theme
 from gradio_ui.visits import Visits
 from receipts.database import DatabaseRole, open_pool
 from receipts.tracing import open_tracing
 
 # Each page and what makes it.
-_PAGES = ((REP, rep.build),)
+_PAGES = (
+    (REP, rep.build),
+    (SUPERVISOR, supervisor.build),
+    (FRAUD, fraud.build),
+    (PRIVACY, privacy.build),
+    (ADMIN, admin.build),
+)
+ROUTES = (*signing.ROUTES, *downloads.ROUTES)
 # The path of each page and what it takes to open it.
 MOUNTS = {page.path: page.permission for page, _ in _PAGES}
 _SESSIONS_IN_MEMORY = 500  # about 53 KB each; Gradio drops the oldest, and our handlers keep nothing there

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from gradio_ui.sessions import Session, find_session
 from receipts.access import Permission
 from receipts.errors import Forbidden, Unauthenticated
 
+log = logging.getLogger(__name__)
 # Everything else that Gradio serves is closed: uploads, files, deep links, the queue, monitoring, its API pages.
 _OPEN = re.compile(r"/(static|assets|svelte)/.+|/theme\.css")
 _SIGNED_IN = re.compile(r"/|/config|/gradio_api/run/predict")
@@ -92,8 +94,15 @@ class Doorway:
             return  # no part of the portal speaks WebSocket
         scope[_PORTAL] = self.portal
         refusal = await self._refusal(Request(scope, receive))
-        nonce = secrets.token_urlsafe(16)
-        await (refusal or self._app)(_as_public(scope, self.portal.public_url), receive, _Sealed(send, nonce))
+        sealed = _Sealed(send, secrets.token_urlsafe(16))
+        try:
+            await (refusal or self._app)(_as_public(scope, self.portal.public_url), receive, sealed)
+        except Exception as error:  # noqa: BLE001 - an event that the page does not have ends here too
+            # Without text and traceback: they may quote somebody's data.
+            log.error("portal request failed: %s", type(error).__name__)  # noqa: TRY400 - as said
+            if sealed.has_begun:
+                return
+            await JSONResponse({"detail": "Something went wrong here. Try again."}, 500)(scope, receive, sealed)
 
     async def _refusal(self, request: Request) -> Response | None:
         """Return the answer to a request that goes no further."""
@@ -142,6 +151,7 @@ class _Sealed:
         self._nonce = nonce
         self._start: Message | None = None
         self._page = bytearray()
+        self.has_begun = False
 
     async def __call__(self, message: Message) -> None:
         """Send one message, or hold it back."""
@@ -158,6 +168,7 @@ class _Sealed:
             kept = [(k, v) for k, v in self._start["headers"] if k != b"content-length"]
             await self._send({**self._start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
             message = {"type": "http.response.body", "body": body}
+        self.has_begun = True
         await self._send(message)
 
 

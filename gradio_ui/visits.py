@@ -28,6 +28,7 @@ class Visits:
         self._app = door
         self._tracing = tracing
         self._routes = frozenset(routes)
+        self._below = {route.partition("{")[0]: route for route in routes if "{" in route}
         self._mounts = tuple(mounts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,5 +55,8 @@ class Visits:
         path: str = scope["path"]
         if path in self._routes:
             return f"{method} {path}"
+        below = next((route for start, route in self._below.items() if path.startswith(start)), None)
+        if below is not None:
+            return f"{method} {below}"
         mount = next((one for one in self._mounts if path.startswith(f"{one}/")), None)
         return f"{method} {mount}/*" if mount is not None else f"{method} (no such page)"

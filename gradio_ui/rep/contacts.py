@@ -43,7 +43,7 @@ async def history(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
         wanted = asked(event, PageOfHistory)
-        found = await api.get(History, "/customers/{}/receipts", wanted.customer_id, cursor=wanted.cursor)
+        found = await api.get(History, "/customers/{customer_id}/receipts", wanted.customer_id, cursor=wanted.cursor)
         shown = customer_panel.history(found, wanted.opened, datetime.now(UTC), is_first=wanted.cursor is None)
         return (shown,)
 
@@ -55,7 +55,7 @@ async def reveal(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
         wanted = asked(event, Revealing)
-        route, reason = "/customers/{}/contacts/reveal", {"reason": wanted.reason}
+        route, reason = "/customers/{customer_id}/contacts/reveal", {"reason": wanted.reason}
         contacts = await api.post(Contacts, route, wanted.customer_id, body=reason)
         left = (contacts.masked_again_at - datetime.now(UTC)).total_seconds()
         return (customer_panel.clear(contacts, max(0.0, left)),)

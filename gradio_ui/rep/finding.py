@@ -92,7 +92,7 @@ async def search(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
         text = asked(event, Question).text
         now = datetime.now(UTC)
         if _looks_like_a_number(text):
-            found = await api.get(FullReceipt, "/receipt/{}", parse_receipt_id(text))
+            found = await api.get(FullReceipt, "/receipt/{receipt_id}", parse_receipt_id(text))
             return Markup(), render.single(found, now)
         answer = await api.post(SearchAnswer, "/search/", body={"text": text})
         return render.understood(answer, now), render.results(answer, {"text": text}, now)

@@ -18,7 +18,7 @@ from gradio_ui.rep.opening import ReceiptId
 from gradio_ui.sessions import Session
 from receipts.access import Permission
 
-_DELIVERY = "/receipt/deliver/{}"
+_DELIVERY = "/receipt/deliver/{delivery_id}"
 
 
 class Letter(Asked):

@@ -20,7 +20,7 @@ from receipts.identity import DIGITS
 from receipts.models import MAX_LINES
 
 ReceiptId = Annotated[str, StringConstraints(pattern=rf"^\d{{{DIGITS}}}$")]
-_STORY = "/receipt/{}/timeline"
+_STORY = "/receipt/{receipt_id}/timeline"
 
 
 class Opening(Asked):
@@ -36,7 +36,7 @@ async def open_receipt(event: gr.EventData, request: gr.Request) -> tuple[str, .
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
         wanted = asked(event, Opening)
         found, story = await asyncio.gather(
-            api.get(FullReceipt, "/receipt/{}", wanted.receipt_id), _story(api, wanted.receipt_id)
+            api.get(FullReceipt, "/receipt/{receipt_id}", wanted.receipt_id), _story(api, wanted.receipt_id)
         )
         customer_id, now = found.receipt.customer_id, datetime.now(UTC)
         context, history = await _customer(api, customer_id)
@@ -57,7 +57,7 @@ async def tell_story(event: gr.EventData, request: gr.Request) -> tuple[str, ...
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
         wanted = asked(event, Opening)
         found, story = await asyncio.gather(
-            api.get(FullReceipt, "/receipt/{}", wanted.receipt_id), api.get(Story, _STORY, wanted.receipt_id)
+            api.get(FullReceipt, "/receipt/{receipt_id}", wanted.receipt_id), api.get(Story, _STORY, wanted.receipt_id)
         )
         return (render.story(story, found.store, datetime.now(UTC)),)
 
@@ -78,8 +78,8 @@ async def _customer(api: Calls, customer_id: str | None) -> tuple[CustomerContex
         return render.message("No customer on this receipt", "It was paid without a loyalty card."), None
     try:
         return await asyncio.gather(
-            api.get(CustomerContext, "/cs/context/{}", customer_id),
-            api.get(History, "/customers/{}/receipts", customer_id),
+            api.get(CustomerContext, "/cs/context/{customer_id}", customer_id),
+            api.get(History, "/customers/{customer_id}/receipts", customer_id),
         )
     except ApiProblem as problem:
         if problem.status == 404:

@@ -32,21 +32,22 @@ export const whenFailed = (told) => failing.push(told);
 
 // --- Forms and buttons that ask -----------------------------------------------------------------------------------
 // <form data-rl-form="kind"> sends its filled-in fields, <button data-rl-send="kind" data-rl-with="{json}"> its own.
-function fieldsOf(form) {
-  const fields = {};
+function fieldsOf(form, pressed) {
+  const fields = pressed?.name ? { [pressed.name]: pressed.value } : {};
   for (const input of form.elements) {
-    if (!input.name || input.disabled) continue;
+    if (!input.name || input.disabled || input.type === "submit") continue;
     if (input.type === "checkbox") fields[input.name] = input.checked;
     else if (input.type === "radio" && !input.checked) continue;
-    else if (input.value.trim() !== "") fields[input.name] = input.type === "number" ? Number(input.value) : input.value;
+    else if (input.value.trim() !== "") fields[input.name] = isNumber(input) ? Number(input.value) : input.value;
   }
   return fields;
 }
+const isNumber = (input) => input.type === "number" || "rlNumber" in input.dataset;
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("[data-rl-form]");
   if (!form) return;
   event.preventDefault();
-  ask(form.dataset.rlForm, fieldsOf(form));
+  ask(form.dataset.rlForm, fieldsOf(form, event.submitter));
 }, true);
 document.addEventListener("click", (event) => {
   const menu = $(".rl-menu[open]");

@@ -22,7 +22,7 @@ async def test_a_person_at_a_limit_is_told_which_and_for_how_long(settings, sign
         told = []
         for _ in range(3):
             with pytest.raises(ApiProblem) as caught:
-                await Api(client).of(session).get(FullReceipt, "/receipt/{}", make_receipt().receipt_id)
+                await Api(client).of(session).get(FullReceipt, "/receipt/{receipt_id}", make_receipt().receipt_id)
             told.append(caught.value)
     assert [problem.status for problem in told] == [404, 404, 429]
     assert "1 in 60 seconds are allowed" in told[-1].detail

@@ -11,35 +11,35 @@ from pydantic import SecretStr
 from starlette.requests import Request
 
 from configs.settings import Settings, SettingsError
-from gradio_ui.asgi import build_app
+from gradio_ui.asgi import MOUNTS, build_app
 from gradio_ui.pages import rep
 from gradio_ui.rep import contacts, finding, mailing, opening
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
 from tests.gradio_ui.conftest import served
 
 CLOSED = """
-GET /rep/gradio_api/upload
-POST /rep/gradio_api/upload
-GET /rep/gradio_api/upload_progress
-GET /rep/gradio_api/deep_link
-GET /rep/gradio_api/file=/etc/passwd
-GET /rep/gradio_api/proxy=http://[::1]/
-POST /rep/gradio_api/queue/join
-GET /rep/gradio_api/info
-GET /rep/gradio_api/heartbeat/abc
-GET /rep/gradio_api/startup-events
-GET /rep/gradio_api/queue/data
-POST /rep/gradio_api/call/search
-POST /rep/gradio_api/api/predict
-GET /rep/gradio_api/runs
-GET /rep/monitoring
-GET /rep/monitoring/summary
-GET /rep/gradio_api/openapi.json
-POST /rep/gradio_api/component_server
-POST /rep/gradio_api/vibe-edit
-POST /rep/login
-GET /rep/logout
-GET /rep/docs
+GET {mount}/gradio_api/upload
+POST {mount}/gradio_api/upload
+GET {mount}/gradio_api/upload_progress
+GET {mount}/gradio_api/deep_link
+GET {mount}/gradio_api/file=/etc/passwd
+GET {mount}/gradio_api/proxy=http://[::1]/
+POST {mount}/gradio_api/queue/join
+GET {mount}/gradio_api/info
+GET {mount}/gradio_api/heartbeat/abc
+GET {mount}/gradio_api/startup-events
+GET {mount}/gradio_api/queue/data
+POST {mount}/gradio_api/call/search
+POST {mount}/gradio_api/api/predict
+GET {mount}/gradio_api/runs
+GET {mount}/monitoring
+GET {mount}/monitoring/summary
+GET {mount}/gradio_api/openapi.json
+POST {mount}/gradio_api/component_server
+POST {mount}/gradio_api/vibe-edit
+POST {mount}/login
+GET {mount}/logout
+GET {mount}/docs
 GET /docs
 GET /openapi.json
 """.strip().splitlines()
@@ -65,9 +65,9 @@ def events(browser: httpx.Client) -> dict[str, int]:
     return {one["targets"][0][1]: one["id"] for one in browser.get("/rep/config").json()["dependencies"]}
 
 
-def fire(browser: httpx.Client, event: int, data: object) -> httpx.Response:
+def fire(browser: httpx.Client, event: int, data: object, mount: str = "/rep") -> httpx.Response:
     body = {"data": [], "fn_index": event, "event_data": data, "session_hash": "abc", "trigger_id": None}
-    return browser.post("/rep/gradio_api/run/predict", json=body)
+    return browser.post(f"{mount}/gradio_api/run/predict", json=body)
 
 
 def shown(answer: httpx.Response) -> str:
@@ -97,12 +97,13 @@ def test_a_role_that_may_not_search_is_refused_the_page_and_its_events(browser: 
 
 
 @pytest.mark.parametrize("signed_in", [False, True])
-def test_routes_the_page_does_not_need_are_closed_to_everybody(browser: httpx.Client, *, signed_in: bool):
+def test_routes_the_pages_do_not_need_are_closed_to_everybody(browser: httpx.Client, *, signed_in: bool):
     if signed_in:
         sign_in(browser, "rep.east")
-    for route in CLOSED:
-        method, path = route.split()
-        assert browser.request(method, path).status_code in (404, 405), route
+    for mount in MOUNTS:
+        for route in CLOSED:
+            method, path = route.format(mount=mount).split()
+            assert browser.request(method, path).status_code in (404, 405), (mount, route)
 
 
 def test_the_page_carries_protective_headers_and_every_script_the_nonce_of_its_answer(browser: httpx.Client):

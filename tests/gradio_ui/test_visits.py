@@ -41,7 +41,7 @@ def test_one_trace_leads_from_the_page_through_the_api_to_the_database(visited: 
     assert page.name == "POST /rep/*"
     assert set(visited.below(page)) >= {
         "sessions.find_session", "GET /receipt/{receipt_id}", "GET /cs/context/{customer_id}",
-        "GET /customers/{customer_id}/receipts",
+        "GET /customers/{customer_id}/receipts", "GET /receipt/{receipt_id}/timeline",
     }  # fmt: skip
     inner = {told.resource["service.name"] for told in visited.spans() if told.span.trace_id == page.span.trace_id}
     assert inner == {"portal", "lookup", "customers", "context"}
