@@ -100,6 +100,16 @@ async def answered(
     return tuple(blank)
 
 
+async def either(shown: Awaitable[Markup]) -> Markup:
+    """Return what is shown, or words in its place: one part that fails leaves the others."""
+    try:
+        return await shown
+    except ApiProblem as problem:
+        if problem.status == 401:
+            raise
+        return sorry(problem)
+
+
 def sorry(problem: ApiProblem) -> Markup:
     """Return a problem of the API in words; its number is shown where only somebody else can help."""
     if problem.status in _TOLD_AS_NOTE:

@@ -1,4 +1,4 @@
-"""What the reasons of flags and the kinds of patterns are called."""
+"""What the reasons of flags are called."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from gradio_ui import render
 from gradio_ui.api import Calls
-from gradio_ui.asking import Asked, answered, asked, greet, listen, listening, part
+from gradio_ui.asking import Asked, answered, asked, either, greet, listen, listening, part
 from gradio_ui.desk_answers import HeldRecord, Order, PlatformStatus, Refusals
 from gradio_ui.navigation import ADMIN
 from gradio_ui.rendering import rendered
@@ -90,7 +90,8 @@ async def welcome(request: gr.Request) -> tuple[str, ...]:
     """Show how the platform is, and what was refused."""
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
-        return render.top(session, ADMIN), await _status(api), await _refusals(api, Refused(state="held"))
+        status, refusals = await either(_status(api)), await either(_refusals(api, Refused(state="held")))
+        return render.top(session, ADMIN), status, refusals
 
     return await answered(request, Permission.OPERATE, work, parts=3, fails_in=1)
 

@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints
 
 from gradio_ui import plots, render
 from gradio_ui.api import Calls
-from gradio_ui.asking import Asked, answered, asked, greet, listen, listening, part
+from gradio_ui.asking import Asked, answered, asked, either, greet, listen, listening, part
 from gradio_ui.desk_answers import Flag, PatternReceipts, Patterns, PatternSummary
 from gradio_ui.flag_words import FLAG_REASONS
 from gradio_ui.navigation import FRAUD
@@ -21,6 +21,7 @@ from gradio_ui.sessions import Session
 from receipts.access import Permission
 
 _KINDS = ("patterns", "drill", "raise")
+_SHOWN, _STORES = 30, 8  # patterns on a page, and stores in the plot: as many as are taken in at a glance
 
 
 class Filter(Asked):
@@ -65,7 +66,7 @@ async def welcome(request: gr.Request) -> tuple[str, ...]:
     """Show what stands out."""
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
-        return render.top(session, FRAUD), *await _patterns(api, Filter())
+        return render.top(session, FRAUD), await either(_plots(api, Filter())), await either(_patterns(api, Filter()))
 
     return await answered(request, Permission.READ_FRAUD_PATTERNS, work, parts=3, fails_in=1)
 
@@ -74,7 +75,8 @@ async def show_patterns(event: gr.EventData, request: gr.Request) -> tuple[str, 
     """Show patterns of a kind, or of all, since a month."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
-        return await _patterns(api, asked(event, Filter))
+        wanted = asked(event, Filter)
+        return await either(_plots(api, wanted)), await _patterns(api, wanted)
 
     return await answered(request, Permission.READ_FRAUD_PATTERNS, work, parts=2)
 
@@ -102,15 +104,15 @@ async def flag(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.FLAG_FRAUD, work, parts=1)
 
 
-async def _patterns(api: Calls, wanted: Filter) -> tuple[Markup, Markup]:
+async def _plots(api: Calls, wanted: Filter) -> Markup:
+    told = await api.get(PatternSummary, "/fraud/patterns/summary", since=wanted.since)
+    stores = plots.bars([(one.store_name, one.patterns) for one in told.by_store[:_STORES]])
+    kinds = list(dict.fromkeys(one.kind for one in told.by_kind))
+    return rendered("desk/plots.html", months=plots.months(told.by_kind), stores=stores, kinds=kinds, wanted=wanted)
+
+
+async def _patterns(api: Calls, wanted: Filter) -> Markup:
     told = await api.get(
-        Patterns, "/fraud/patterns", kind=wanted.pattern, since=wanted.since, cursor=wanted.cursor, limit=30
+        Patterns, "/fraud/patterns", kind=wanted.pattern, since=wanted.since, cursor=wanted.cursor, limit=_SHOWN
     )
-    summary = await api.get(PatternSummary, "/fraud/patterns/summary", since=wanted.since)
-    kinds = list(dict.fromkeys(one.kind for one in summary.by_kind))
-    drawn = rendered(
-        "desk/plots.html",
-        months=plots.months(summary.by_kind),
-        stores=plots.bars([(one.store_name, one.patterns) for one in summary.by_store[:8]]),
-    )
-    return drawn, rendered("desk/patterns.html", told=told, wanted=wanted, kinds=kinds)
+    return rendered("desk/patterns.html", told=told, wanted=wanted)

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints
 
 from gradio_ui import render
 from gradio_ui.api import Calls
-from gradio_ui.asking import Asked, answered, asked, greet, listen, listening, part
+from gradio_ui.asking import Asked, answered, asked, either, greet, listen, listening, part
 from gradio_ui.desk_answers import PrivacyRequest, PrivacyRequests, Trail
 from gradio_ui.navigation import PRIVACY
 from gradio_ui.rendering import rendered
@@ -116,9 +116,9 @@ async def welcome(request: gr.Request) -> tuple[str, ...]:
         return (
             render.top(session, PRIVACY),
             rendered("desk/request_form.html", today=today),
-            await _requests(api, Requests()),
+            await either(_requests(api, Requests())),
             rendered("desk/trail_form.html"),
-            await _trail(api, Looks()),
+            await either(_trail(api, Looks())),
         )
 
     return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=5, fails_in=4)

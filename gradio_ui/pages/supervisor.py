@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from gradio_ui import render
 from gradio_ui.api import Calls
-from gradio_ui.asking import Asked, answered, asked, greet, listen, listening, part
+from gradio_ui.asking import Asked, answered, asked, either, greet, listen, listening, part
 from gradio_ui.desk_answers import Export, Exports, Flag, Flags
 from gradio_ui.flag_words import FLAG_REASONS
 from gradio_ui.navigation import SUPERVISOR
@@ -102,9 +102,9 @@ async def welcome(request: gr.Request) -> tuple[str, ...]:
         return (
             render.top(session, SUPERVISOR),
             rendered("desk/export_form.html", today=today, reasons=EXPORT_REASONS),
-            await _exports(api),
+            await either(_exports(api)),
             rendered("desk/flag_form.html", reasons=FLAG_REASONS),
-            await _flags(api, session, Listing(state="open")),
+            await either(_flags(api, session, Listing(state="open"))),
         )
 
     return await answered(request, Permission.EXPORT_RECEIPTS, work, parts=5, fails_in=2)

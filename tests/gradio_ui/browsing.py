@@ -36,7 +36,9 @@ def sign_in(context: BrowserContext, settings: Settings, principal: str = "rep.e
     page.goto(f"{settings.portal.public_url}{path}")
     assert urlsplit(page.url).port == settings.serve.port, "an unknown browser is sent to the identity provider"
     page.click(f"button[value='{principal}']")
-    expect(page.locator("#rl-q")).to_be_focused()
+    expect(page.locator(".rl-top")).to_be_visible()
+    if "/rep/" in page.url:
+        expect(page.locator("#rl-q")).to_be_focused()
     return page
 
 
@@ -44,4 +46,12 @@ def ask(page: Page, text: str) -> None:
     page.fill("#rl-q", text)
     page.keyboard.press("Enter")
     expect(page.locator("#rl-found-box :is(.rl-results, .rl-none, .rl-message)")).to_be_visible()
+    expect(page.locator("body:not(.rl-busy)")).to_be_visible()
+
+
+def open_page(page: Page, settings: Settings, path: str) -> None:
+    """Go to another page of the portal, and wait until it is filled."""
+    page.goto(f"{settings.portal.public_url}{path}/")
+    expect(page.locator(".rl-top")).to_be_visible()
+    expect(page.locator("#rl-desk .rl-card").first).to_be_visible()
     expect(page.locator("body:not(.rl-busy)")).to_be_visible()
