@@ -15,7 +15,11 @@ leave a Parquet file that no version names: readers never see it, vacuum removes
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -43,6 +47,7 @@ WRITER = "bronze-writer"  # the application of every commit that adds rows to Br
 DIRECT = "direct"  # beside it: a gateway wrote while Postgres took no writes
 NEVER = -1  # comes before the first version, and before the first transaction of an application
 _BATCH_ROWS = 2_000  # a few megabytes
+_ROOM_BYTES = 16 * 2**20  # what a commit may need; a volume with less room counts as full when a write fails
 
 Row = tuple[Any, ...]  # in the order of ENVELOPE; payload_digest in hex
 
@@ -66,7 +71,7 @@ class Head:
 
     def transaction(self, app_id: str) -> int:
         """Return the last transaction number of an application, or NEVER."""
-        with _told_apart():  # the handle may read the log again, which may be gone by now
+        with _told_apart(self.lake):  # the handle may read the log again, which may be gone by now
             number = self.handle.transaction_version(app_id)
         return NEVER if number is None else number
 
@@ -83,7 +88,7 @@ class Commit:
 
     def read(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """Yield the rows it added in batches of at most 2,000; `columns` picks some."""
-        with _told_apart():
+        with _told_apart(self.lake):
             handler = DeltaStorageHandler(self.lake.uri(self.name), dict(self.lake.storage_options))
             store = pf.PyFileSystem(handler)
             for file in self.files:
@@ -93,7 +98,7 @@ class Commit:
 
 def open_for_append(lake: Lake, table: LakeTable) -> Head:
     """Open a Bronze table, creating it if it is not there; all that it shows is on the disk."""
-    with _told_apart():
+    with _told_apart(lake):
         handle = lake.ensure(table)
         head = Head(lake, table, handle, handle.version())
         # A writer may have been killed between its commit and its fsync, so whoever builds on that makes up for it.
@@ -118,7 +123,7 @@ def commit_rows(
 
     There must be a row. Raises Overtaken when another writer came in between: then nothing was added.
     """
-    with _told_apart():
+    with _told_apart(head.lake):
         add = _write_file(head, rows)
         at("file written")
         own = [Transaction(WRITER, head.version + 1), *transactions]
@@ -137,7 +142,7 @@ def commits_between(lake: Lake, name: str, after: int, upto: int) -> Iterator[Co
 
     Where the log of the first is cleaned up, the whole table at `upto` comes as one commit that names no application.
     """
-    with _told_apart():
+    with _told_apart(lake):
         for version in range(after + 1, upto + 1):
             actions = lake.read_commit(name, version)
             if actions is None:
@@ -212,9 +217,22 @@ def _files_at(lake: Lake, name: str, version: int) -> tuple[str, ...]:
 
 
 @contextmanager
-def _told_apart() -> Generator[None]:
+def _told_apart(lake: Lake) -> Generator[None]:
     """Raise whatever goes wrong with files, the log or the store as one error, so that nobody else knows Delta's."""
     try:
         yield
     except (OSError, DeltaError, pl.exceptions.PolarsError, pa.ArrowException) as error:
-        raise BronzeUnavailable(f"Bronze cannot be read or written: {error}") from error
+        raise BronzeUnavailable(f"Bronze cannot be read or written: {error}{_fullness(lake, error)}") from error
+
+
+def _fullness(lake: Lake, error: Exception) -> str:
+    """Return what a full volume is called by the system, where the error does not say it: polars drops the reason."""
+    reason = os.strerror(errno.ENOSPC)
+    if "://" in lake.root or reason in str(error):
+        return ""
+    with contextlib.suppress(OSError):  # the folder itself may be away
+        folder = lake.uri("bronze")  # which may be a volume of its own
+        free = shutil.disk_usage(folder).free
+        if free < _ROOM_BYTES:
+            return f" ({reason}: {free // 1024} KiB are free at {folder})"
+    return ""
