@@ -181,13 +181,13 @@ whenShown("rl-top-box", () => {
   const linked = new URLSearchParams(location.search).get("receipt");
   if (/^\d{22}$/.test(linked ?? "")) open(linked, []);
 });
-// More of the list: what came is put at its end; the hidden part itself stays as Gradio knows it.
+// More of the list: what came in a template, so that no id stands on the page twice, is put at its end.
 whenShown("rl-more-box", (more) => {
   const list = $("#rl-list"), page = more.querySelector("[data-rl-more]"), button = $("#rl-results-more");
   if (!list || !page || page.dataset.rlMore !== button?.dataset.rlCursor) return;
   const { marked } = state;
-  list.append(...[...page.querySelectorAll(".rl-result")].map((one) => one.cloneNode(true)));
-  button.replaceWith(...[...page.querySelectorAll(".rl-more")].map((one) => one.cloneNode(true)));
+  list.append(...[...page.content.querySelectorAll(".rl-result")].map((one) => one.cloneNode(true)));
+  button.replaceWith(...[...page.content.querySelectorAll(".rl-more")].map((one) => one.cloneNode(true)));
   mark(marked);
 });
 
