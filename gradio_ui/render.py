@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -14,7 +13,8 @@ from gradio_ui.answers import Delivery, FullReceipt, Hit, ReceiptSummary, Search
 from gradio_ui.navigation import Page, pages_of
 from gradio_ui.rendering import rendered
 from gradio_ui.sessions import Session
-from receipts.models import Line, Store, TenderType
+from receipts.models import Store, TenderType
+from receipts.paper import group_lines
 
 EXAMPLES = (
     "chicken from East Liberty last Tuesday",
@@ -31,17 +31,6 @@ _STORY_WORDS = {
     "mailed": "Mailed",
     "viewed": "Viewed",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PaperLine:
-    """Equal lines of a receipt put together: what was bought how often, and what it cost before its discount."""
-
-    line: Line
-    times: int
-    gross_cents: int
-    discount_cents: int
-    marked: bool
 
 
 def landing(name: str) -> Markup:
@@ -155,21 +144,3 @@ def summarise(found: FullReceipt) -> ReceiptSummary:
         item_count=len(receipt.lines),
         items=tuple(line.description for line in receipt.lines[:_ITEMS_SHOWN]),
     )
-
-
-def group_lines(lines: Sequence[Line], marked: frozenset[int]) -> list[PaperLine]:
-    """Put equal lines together in the order in which they first stand on the receipt."""
-    groups: dict[tuple[object, ...], list[Line]] = {}
-    for line in lines:
-        key = (line.sku, line.description, line.quantity, line.unit, line.amount_cents, line.discount_cents)
-        groups.setdefault(key, []).append(line)
-    return [
-        PaperLine(
-            line=group[0],
-            times=len(group),
-            gross_cents=sum(line.amount_cents + line.discount_cents for line in group),
-            discount_cents=sum(line.discount_cents for line in group),
-            marked=any(line.line_number in marked for line in group),
-        )
-        for group in groups.values()
-    ]

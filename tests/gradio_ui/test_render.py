@@ -182,13 +182,6 @@ def test_the_line_that_matched_is_marked_on_the_paper():
     assert marked == ["CHIX: ROTISSERIE (HOT)"]
 
 
-def test_equal_lines_are_put_together_and_still_add_up():
-    receipt = make_receipt(lines=[MILK, {**MILK, "line_number": 2}, {**CHICKEN, "line_number": 3}])
-    first, second = render.group_lines(receipt.lines, frozenset({2}))
-    assert (first.times, first.gross_cents, first.marked) == (2, 698, True)
-    assert (second.times, second.gross_cents, second.discount_cents) == (1, 799, 100)
-
-
 def test_a_return_is_stamped_and_leads_to_its_original():
     original = make_receipt().receipt_id
     html = render.paper(found(receipt_type="return", sequence_number=9, original_receipt_id=original), frozenset())

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradio_ui import barcode
+from receipts import barcode
 
 DIGITS = st.integers(1, 15).flatmap(lambda n: st.text("0123456789", min_size=2 * n, max_size=2 * n))
 
