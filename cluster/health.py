@@ -73,6 +73,11 @@ def monitor_is_healthy(settings: Settings) -> bool:
     return _answers(f"http://{reachable(settings.monitor.host)}:{settings.monitor.port}/ready")
 
 
+def mailer_is_healthy(settings: Settings) -> bool:
+    """Ask the mailer whether it knows what is due."""
+    return _answers(f"http://{reachable(settings.mail.metrics_host)}:{settings.mail.metrics_port}/ready")
+
+
 def reachable(host: str) -> str:
     """Return the address by which this machine reaches a server that listens on `host`."""
     return "127.0.0.1" if host in _EVERYWHERE else host

@@ -152,5 +152,6 @@ PARTS = (
     Part("serve", "Serve applications", _deploy, _serves, _stop_deploying, needs=("ray",)),
     _process("pipeline", "refinement", ("pipeline", "run", "--continuous"), needs=("ray",)),
     _process("portal", "portal", ("portal",), health.portal_is_healthy),
+    _process("mailer", "mailer", ("mailer",), health.mailer_is_healthy),
     _process("monitor", "monitor", ("monitor",), health.monitor_is_healthy),
 )

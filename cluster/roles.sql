@@ -14,7 +14,7 @@ BEGIN
     END IF;
     FOREACH login IN ARRAY ARRAY[
         'receipts_ingest', 'receipts_pipeline', 'receipts_api', 'receipts_auth', 'receipts_portal',
-        'receipts_retention'
+        'receipts_retention', 'receipts_mailer'
     ] LOOP
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = login) THEN
             EXECUTE format('CREATE ROLE %I', login);
@@ -28,7 +28,7 @@ BEGIN
         ALTER ROLE receipts_search NOLOGIN NOSUPERUSER BYPASSRLS NOREPLICATION;
         FOREACH login IN ARRAY ARRAY[
             'receipts_ingest', 'receipts_pipeline', 'receipts_api', 'receipts_auth', 'receipts_portal',
-            'receipts_retention'
+            'receipts_retention', 'receipts_mailer'
         ] LOOP
             EXECUTE format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS NOREPLICATION', login);
         END LOOP;

@@ -30,6 +30,10 @@ CREATE SCHEMA limits;
 
 ALTER SCHEMA limits OWNER TO receipts_owner;
 
+CREATE SCHEMA mail;
+
+ALTER SCHEMA mail OWNER TO receipts_owner;
+
 CREATE SCHEMA portal;
 
 ALTER SCHEMA portal OWNER TO receipts_owner;
@@ -611,6 +615,95 @@ CREATE FUNCTION limits.take(p_full_at bigint, p_now bigint, p_interval_ns bigint
 $$;
 
 ALTER FUNCTION limits.take(p_full_at bigint, p_now bigint, p_interval_ns bigint, p_burst integer, p_wanted integer) OWNER TO receipts_owner;
+
+CREATE FUNCTION mail.forget_address() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    DELETE FROM mail.addresses a WHERE a.delivery_id = NEW.delivery_id;
+    RETURN NULL;
+END
+$$;
+
+ALTER FUNCTION mail.forget_address() OWNER TO receipts_owner;
+
+CREATE FUNCTION mail.is_address(p_text text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    SELECT length(p_text) <= 254
+        AND p_text ~ '^[A-Za-z0-9!#$%&''*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&''*+/=?^_`{|}~-]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z]([A-Za-z0-9-]{0,61}[A-Za-z0-9])$'
+        AND position('@' IN p_text) <= 65
+$_$;
+
+ALTER FUNCTION mail.is_address(p_text text) OWNER TO receipts_owner;
+
+CREATE FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) RETURNS TABLE(outcome text, receipt_id text, delivery_id uuid)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    v_key bytea := sha256(convert_to(p_key, 'UTF8'));
+    v_at timestamptz := clock_timestamp();
+    v_email text := btrim(p_email);
+    v_masked text := p_email_masked;
+    v_digest bytea;
+    v_receipt record;
+    v_before mail.deliveries;
+    v_made uuid;
+BEGIN
+    SELECT r.receipt_id, r.customer_id INTO v_receipt FROM retail.receipts r WHERE r.receipt_id = p_receipt_id;
+    IF NOT FOUND THEN
+        RETURN QUERY SELECT 'no_receipt', NULL::text, NULL::uuid;
+        RETURN;
+    END IF;
+    IF p_email IS NULL THEN
+        SELECT btrim(o.email), c.email_masked INTO v_email, v_masked
+        FROM retail.customer_contacts o JOIN retail.customers c ON c.customer_id = o.customer_id
+        WHERE o.customer_id = v_receipt.customer_id;
+    END IF;
+    v_digest := sha256((SELECT k.key FROM mail.digest_key k) || convert_to(lower(v_email), 'UTF8'));
+    FOR v_round IN 1..2 LOOP  -- the second is for who met the same key on its way in
+        SELECT d.* INTO v_before FROM mail.deliveries d WHERE d.requested_by = p_requested_by AND d.key_digest = v_key;
+        IF FOUND THEN
+            RETURN QUERY SELECT
+                CASE WHEN (v_before.receipt_id, v_before.gift, v_before.on_file) = (p_receipt_id, p_gift, p_email IS NULL)
+                    AND (v_before.on_file OR v_before.address_digest = v_digest) THEN 'known' ELSE 'other_request' END,
+                v_before.receipt_id, v_before.delivery_id;
+            RETURN;
+        END IF;
+        IF coalesce(v_email, '') = '' THEN
+            RETURN QUERY SELECT 'no_address', v_receipt.receipt_id, NULL::uuid;
+            RETURN;
+        END IF;
+        IF NOT mail.is_address(v_email) THEN
+            RETURN QUERY SELECT 'malformed', v_receipt.receipt_id, NULL::uuid;
+            RETURN;
+        END IF;
+        INSERT INTO mail.deliveries AS d (
+            receipt_id, customer_id, gift, on_file, email_masked, address_digest, requested_by, key_digest,
+            requested_at, send_at, due_at
+        )
+        VALUES (
+            p_receipt_id, v_receipt.customer_id, p_gift, p_email IS NULL, v_masked, v_digest, p_requested_by, v_key,
+            v_at, v_at + make_interval(secs => p_undo_s), v_at + make_interval(secs => p_undo_s)
+        )
+        ON CONFLICT DO NOTHING
+        RETURNING d.delivery_id INTO v_made;
+        IF v_made IS NOT NULL THEN
+            INSERT INTO mail.addresses (delivery_id, address) VALUES (v_made, v_email);
+            PERFORM pg_notify('mail', '');
+            RETURN QUERY SELECT 'scheduled', v_receipt.receipt_id, v_made;
+            RETURN;
+        END IF;
+    END LOOP;
+    -- The key was used for a receipt that the caller may not see any more.
+    RETURN QUERY SELECT 'other_request', v_receipt.receipt_id, NULL::uuid;
+END
+$$;
+
+ALTER FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) OWNER TO receipts_owner;
 
 CREATE FUNCTION retail.find_context(p_scope text, p_customer_id text) RETURNS TABLE(customer_id text, first_name text, last_name text, email_masked text, phone_masked text, city text, customer_since date, document text)
     LANGUAGE plpgsql
@@ -1969,6 +2062,48 @@ WITH (fillfactor='50');
 
 ALTER TABLE limits.holders OWNER TO receipts_owner;
 
+CREATE TABLE mail.addresses (
+    delivery_id uuid NOT NULL,
+    address text NOT NULL,
+    CONSTRAINT addresses_address_check CHECK (mail.is_address(address))
+);
+
+ALTER TABLE ONLY mail.addresses FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE mail.addresses OWNER TO receipts_owner;
+
+CREATE TABLE mail.deliveries (
+    delivery_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    receipt_id text NOT NULL COLLATE pg_catalog."C",
+    customer_id text COLLATE pg_catalog."C",
+    gift boolean NOT NULL,
+    on_file boolean NOT NULL,
+    email_masked text NOT NULL,
+    address_digest bytea NOT NULL,
+    status text DEFAULT 'scheduled'::text NOT NULL,
+    requested_by text NOT NULL,
+    key_digest bytea,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    send_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    due_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    attempts smallint DEFAULT 0 NOT NULL,
+    sent_at timestamp with time zone,
+    detail text,
+    CONSTRAINT deliveries_status_check CHECK ((status = ANY (ARRAY['scheduled'::text, 'sending'::text, 'sent'::text, 'failed'::text, 'cancelled'::text])))
+);
+
+ALTER TABLE ONLY mail.deliveries FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE mail.deliveries OWNER TO receipts_owner;
+
+CREATE TABLE mail.digest_key (
+    singleton boolean DEFAULT true NOT NULL,
+    key bytea DEFAULT sha256((uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))) NOT NULL,
+    CONSTRAINT digest_key_singleton_check CHECK (singleton)
+);
+
+ALTER TABLE mail.digest_key OWNER TO receipts_owner;
+
 CREATE TABLE portal.sessions (
     cookie_digest bytea NOT NULL,
     principal_id text NOT NULL,
@@ -2315,6 +2450,18 @@ ALTER TABLE ONLY limits.customers
 ALTER TABLE ONLY limits.holders
     ADD CONSTRAINT holders_pkey PRIMARY KEY (holder);
 
+ALTER TABLE ONLY mail.addresses
+    ADD CONSTRAINT addresses_pkey PRIMARY KEY (delivery_id);
+
+ALTER TABLE ONLY mail.deliveries
+    ADD CONSTRAINT deliveries_pkey PRIMARY KEY (delivery_id);
+
+ALTER TABLE ONLY mail.deliveries
+    ADD CONSTRAINT deliveries_requested_by_key_digest_key UNIQUE (requested_by, key_digest);
+
+ALTER TABLE ONLY mail.digest_key
+    ADD CONSTRAINT digest_key_pkey PRIMARY KEY (singleton);
+
 ALTER TABLE ONLY portal.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (cookie_digest);
 
@@ -2395,6 +2542,10 @@ CREATE INDEX quarantine_by_missing_store ON ingest.quarantine USING btree (missi
 CREATE INDEX quarantine_held ON ingest.quarantine USING btree (quarantine_id) WHERE (state = 'held'::text);
 
 CREATE INDEX customers_by_age ON limits.customers USING btree (seen_at);
+
+CREATE INDEX deliveries_by_receipt ON mail.deliveries USING btree (receipt_id, requested_at DESC);
+
+CREATE INDEX deliveries_waiting ON mail.deliveries USING btree (due_at) WHERE (status = ANY (ARRAY['scheduled'::text, 'sending'::text]));
 
 CREATE INDEX sessions_by_expiry ON portal.sessions USING btree (expires_at);
 
@@ -2480,6 +2631,8 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool FOR EACH STATEMENT EXE
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
+CREATE TRIGGER forget_address AFTER UPDATE OF status ON mail.deliveries FOR EACH ROW WHEN ((new.status = ANY (ARRAY['sent'::text, 'failed'::text, 'cancelled'::text]))) EXECUTE FUNCTION mail.forget_address();
+
 CREATE TRIGGER learn_renamed AFTER UPDATE OF name_norm ON retail.customers FOR EACH ROW WHEN ((old.name_norm <> new.name_norm)) EXECUTE FUNCTION search.learn_renamed();
 
 CREATE TRIGGER learn_written AFTER INSERT ON retail.customers REFERENCING NEW TABLE AS written FOR EACH STATEMENT EXECUTE FUNCTION search.learn_written();
@@ -2501,14 +2654,57 @@ ALTER TABLE ONLY ingest.desk_orders
 ALTER TABLE ONLY ingest.import_refusals
     ADD CONSTRAINT import_refusals_content_digest_fkey FOREIGN KEY (content_digest) REFERENCES ingest.imports(content_digest) ON DELETE CASCADE;
 
+ALTER TABLE ONLY mail.addresses
+    ADD CONSTRAINT addresses_delivery_id_fkey FOREIGN KEY (delivery_id) REFERENCES mail.deliveries(delivery_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY retail.customer_contacts
     ADD CONSTRAINT customer_contacts_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES retail.customers(customer_id) ON DELETE CASCADE;
+
+ALTER TABLE mail.addresses ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE mail.deliveries ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY deliveries_asked ON mail.addresses TO receipts_owner USING (true);
+
+CREATE POLICY deliveries_asked ON mail.deliveries TO receipts_owner USING ((EXISTS ( SELECT
+   FROM retail.receipts r
+  WHERE (r.receipt_id = deliveries.receipt_id))));
+
+CREATE POLICY mailer ON mail.addresses FOR SELECT TO receipts_mailer USING ((EXISTS ( SELECT
+   FROM mail.deliveries d
+  WHERE ((d.delivery_id = addresses.delivery_id) AND (d.status = 'sending'::text)))));
+
+CREATE POLICY mailer ON mail.deliveries TO receipts_mailer USING (true);
+
+CREATE POLICY own_regions ON mail.deliveries FOR SELECT TO receipts_api USING ((EXISTS ( SELECT
+   FROM retail.receipts r
+  WHERE (r.receipt_id = deliveries.receipt_id))));
+
+CREATE POLICY taken_back ON mail.deliveries FOR UPDATE TO receipts_api USING (((status = 'scheduled'::text) AND (EXISTS ( SELECT
+   FROM retail.receipts r
+  WHERE (r.receipt_id = deliveries.receipt_id))))) WITH CHECK ((status = 'cancelled'::text));
+
+CREATE POLICY watchers ON mail.deliveries FOR SELECT TO receipts_pipeline USING ((status = ANY (ARRAY['scheduled'::text, 'sending'::text])));
 
 ALTER TABLE retail.customer_contacts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE retail.customer_profiles ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE retail.customers ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY deliveries_asked ON retail.customer_contacts FOR SELECT TO receipts_owner USING ((EXISTS ( SELECT
+   FROM retail.receipts r
+  WHERE (r.customer_id = customer_contacts.customer_id))));
+
+CREATE POLICY deliveries_asked ON retail.customers FOR SELECT TO receipts_owner USING ((EXISTS ( SELECT
+   FROM retail.receipts r
+  WHERE (r.customer_id = customers.customer_id))));
+
+CREATE POLICY deliveries_asked ON retail.receipts FOR SELECT TO receipts_owner USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
+
+CREATE POLICY mailer ON retail.receipts FOR SELECT TO receipts_mailer USING ((EXISTS ( SELECT
+   FROM mail.deliveries d
+  WHERE ((d.receipt_id = receipts.receipt_id) AND (d.status = 'sending'::text)))));
 
 CREATE POLICY own_regions ON retail.customer_profiles FOR SELECT TO receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
 
@@ -2554,12 +2750,17 @@ GRANT USAGE ON SCHEMA ingest TO receipts_api;
 GRANT USAGE ON SCHEMA limits TO receipts_api;
 GRANT USAGE ON SCHEMA limits TO receipts_auth;
 
+GRANT USAGE ON SCHEMA mail TO receipts_api;
+GRANT USAGE ON SCHEMA mail TO receipts_mailer;
+GRANT USAGE ON SCHEMA mail TO receipts_pipeline;
+
 GRANT USAGE ON SCHEMA portal TO receipts_portal;
 
 GRANT USAGE ON SCHEMA retail TO receipts_ingest;
 GRANT USAGE ON SCHEMA retail TO receipts_pipeline;
 GRANT USAGE ON SCHEMA retail TO receipts_api;
 GRANT USAGE ON SCHEMA retail TO receipts_search;
+GRANT USAGE ON SCHEMA retail TO receipts_mailer;
 
 GRANT USAGE ON SCHEMA search TO receipts_api;
 GRANT USAGE ON SCHEMA search TO receipts_pipeline;
@@ -2628,6 +2829,13 @@ GRANT ALL ON FUNCTION limits.lease(p_holder uuid, p_keys bytea[], p_wanted integ
 GRANT ALL ON FUNCTION limits.lease(p_holder uuid, p_keys bytea[], p_wanted integer[], p_intervals_ns bigint[], p_bursts integer[]) TO receipts_auth;
 
 REVOKE ALL ON FUNCTION limits.take(p_full_at bigint, p_now bigint, p_interval_ns bigint, p_burst integer, p_wanted integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION mail.forget_address() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION mail.is_address(p_text text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) TO receipts_api;
 
 REVOKE ALL ON FUNCTION retail.find_context(p_scope text, p_customer_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION retail.find_context(p_scope text, p_customer_id text) TO receipts_api;
@@ -2744,6 +2952,26 @@ GRANT SELECT ON TABLE ingest.quarantine TO receipts_api;
 GRANT SELECT,INSERT,UPDATE ON TABLE ingest.settled TO receipts_ingest;
 GRANT SELECT ON TABLE ingest.settled TO receipts_pipeline;
 
+GRANT SELECT ON TABLE mail.addresses TO receipts_mailer;
+
+GRANT SELECT ON TABLE mail.deliveries TO receipts_api;
+GRANT SELECT,DELETE ON TABLE mail.deliveries TO receipts_mailer;
+
+GRANT UPDATE(status) ON TABLE mail.deliveries TO receipts_api;
+GRANT UPDATE(status) ON TABLE mail.deliveries TO receipts_mailer;
+GRANT SELECT(status) ON TABLE mail.deliveries TO receipts_pipeline;
+
+GRANT SELECT(send_at) ON TABLE mail.deliveries TO receipts_pipeline;
+
+GRANT UPDATE(due_at) ON TABLE mail.deliveries TO receipts_mailer;
+GRANT SELECT(due_at) ON TABLE mail.deliveries TO receipts_pipeline;
+
+GRANT UPDATE(attempts) ON TABLE mail.deliveries TO receipts_mailer;
+
+GRANT UPDATE(sent_at) ON TABLE mail.deliveries TO receipts_mailer;
+
+GRANT UPDATE(detail) ON TABLE mail.deliveries TO receipts_mailer;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.sessions TO receipts_portal;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.sign_ins TO receipts_portal;
@@ -2779,6 +3007,12 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.receipts TO receipts_pipeline;
 GRANT SELECT ON TABLE retail.receipts TO receipts_api;
 GRANT SELECT ON TABLE retail.receipts TO receipts_search;
 
+GRANT SELECT(receipt_id) ON TABLE retail.receipts TO receipts_mailer;
+
+GRANT SELECT(store_id) ON TABLE retail.receipts TO receipts_mailer;
+
+GRANT SELECT(document) ON TABLE retail.receipts TO receipts_mailer;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.spending_insights TO receipts_pipeline;
 GRANT SELECT ON TABLE retail.spending_insights TO receipts_api;
 
@@ -2786,6 +3020,7 @@ GRANT SELECT,INSERT,UPDATE ON TABLE retail.stores TO receipts_ingest;
 GRANT SELECT ON TABLE retail.stores TO receipts_pipeline;
 GRANT SELECT ON TABLE retail.stores TO receipts_api;
 GRANT SELECT ON TABLE retail.stores TO receipts_search;
+GRANT SELECT ON TABLE retail.stores TO receipts_mailer;
 
 GRANT SELECT,INSERT,DELETE,TRUNCATE ON TABLE sync.arriving_customer_profiles TO receipts_pipeline;
 

@@ -27,6 +27,7 @@ from configs.settings import EMBEDDED, Settings, SettingsError
 from receipts.database import DatabaseRole, conninfo
 from receipts.lake import lake_of
 from receipts.sql import load_sql
+from serve_apps.mailing.outlets import outlet_of
 
 _SQL = load_sql("cluster", "status")
 _STATEMENT_MS = 60_000  # counting a hundred million rows takes long; a status that hangs for ever helps nobody
@@ -67,10 +68,11 @@ def look(settings: Settings, watch: Watch) -> dict[str, Any]:
     """Return what can be told without counting rows. A part that is down is told as such and never raises.
 
     Keys: `healthy`; `problems` (what, do, ill), the worst first; `parts` (name, state, pid, uptime_s); `servers` (the
-    embedded Postgres servers and their lags); `ingest` (what waits and was refused) and `audit` (how much of the trail
-    is not taken apart or anchored), both null when Postgres is down; `lake` (version by table), `refinement` and `sync`
-    (versions and lag_s by table); `nightly` (the last attempt at each job), `failed_batches` of the last hour by table;
-    `serving` (replicas, and rates of the last minute); `disk_free` as a share; `urls`, and `metrics` for Prometheus.
+    embedded Postgres servers and their lags); `ingest` (what waits and was refused), `audit` (how much of the trail is
+    not taken apart or anchored) and `mail` (what waits to be sent), null when Postgres is down; `lake` (version by
+    table), `refinement` and `sync` (versions and lag_s by table); `nightly` (the last attempt at each job),
+    `failed_batches` of the last hour by table; `serving` (replicas, and rates of the last minute); `disk_free` as a
+    share; `urls`, and `metrics` for Prometheus.
     """
     versions = watch.lake.versions()
     anchor = watch.jobs.anchor()
@@ -80,6 +82,7 @@ def look(settings: Settings, watch: Watch) -> dict[str, Any]:
         "servers": [asdict(one) for one in list_servers(settings)] if settings.database.dsn is None else [],
         "ingest": asked.get("ingest"),
         "audit": asked["audit"] | {"anchor_age_s": anchor["age_s"]} if asked else None,
+        "mail": asked.get("mail"),
         "lake": versions,
         "refinement": watch.lake.refinement(versions),
         "sync": watch.lake.sync(asked.get("watermarks", [])),
@@ -96,11 +99,13 @@ def look(settings: Settings, watch: Watch) -> dict[str, Any]:
 
 def urls(settings: Settings) -> dict[str, str]:
     """Return where people and programs reach the platform."""
+    outlet = outlet_of(settings)
     return {
         "portal": settings.portal.public_url,
         "api": settings.portal.api_url,
         "gateway": f"grpc://{settings.ingest.host}:{settings.ingest.port}",
         "lake": settings.lake_root,
+        "mail": outlet.place if outlet is not None else "nowhere: RECEIPTS_MAIL__HOST is not set",
     }
 
 
@@ -114,6 +119,7 @@ def metrics_places(settings: Settings) -> dict[str, str]:
         "monitor": f"http://{reachable(settings.monitor.host)}:{settings.monitor.port}/metrics",
         "gateways": str(targets_file(settings)),
         "drainer": drainer,
+        "mailer": f"http://{reachable(settings.mail.metrics_host)}:{settings.mail.metrics_port}/metrics",
         **{name: f"http://127.0.0.1:{port}/metrics" for name, port in ray.items()},
     }
 
@@ -158,6 +164,7 @@ def _measure(cursor: Cursor[DictRow], anchored: int) -> dict[str, Any]:
     return {
         "ingest": cursor.execute(_SQL["measure_ingest"]).fetchone(),
         "audit": cursor.execute(_SQL["measure_audit"], {"anchored": anchored}).fetchone(),
+        "mail": cursor.execute(_SQL["measure_mail"]).fetchone(),
         "watermarks": cursor.execute(_SQL["list_watermarks"]).fetchall(),
     }
 

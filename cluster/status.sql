@@ -19,6 +19,14 @@ SELECT
     (SELECT count(*) FROM ingest.quarantine WHERE state = 'held') AS quarantine_held,
     (SELECT count(*) FROM ingest.quarantine WHERE state = 'replayed') AS quarantine_replayed;
 
+-- name: measure_mail
+-- How many deliveries wait, and for how long the first has been due.
+SELECT
+    count(*) AS waiting,
+    coalesce(greatest(extract(epoch FROM clock_timestamp() - min(send_at)), 0), 0)::float8 AS oldest_s
+FROM mail.deliveries
+WHERE status IN ('scheduled', 'sending');
+
 -- name: list_watermarks
 -- How far Postgres follows each table of the lake.
 SELECT table_name, version, committed_at, synced_at FROM sync.watermarks ORDER BY table_name;

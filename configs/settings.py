@@ -18,6 +18,7 @@ from configs.language_model import ReadingSettings, SummarySettings
 from configs.limits import LimitSettings
 from configs.lineage import LineageSettings
 from configs.logs import LogSettings
+from configs.mail import MailSettings
 from configs.monitor import MonitorSettings
 from configs.nightly import NightlySettings
 from configs.pipeline import PipelineSettings
@@ -134,6 +135,7 @@ class Settings(Section):
     summary: SummarySettings = SummarySettings()
     reading: ReadingSettings = ReadingSettings()
     portal: PortalSettings = PortalSettings()
+    mail: MailSettings = MailSettings()
     monitor: MonitorSettings = MonitorSettings()
     ray: RaySettings = RaySettings()
     logs: LogSettings = LogSettings()

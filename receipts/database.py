@@ -39,6 +39,7 @@ class DatabaseRole(StrEnum):
     API = "receipts_api"  # serving: reads under row-level security, appends to the audit trail
     AUTH = "receipts_auth"  # sign-in: turns a principal into a scope handle
     PORTAL = "receipts_portal"  # portal: its own sessions only
+    MAILER = "receipts_mailer"  # mailer: sends what is due, and alone reads where to
     RETENTION = "receipts_retention"  # audit retention: takes months out of the trail when they may go, and no more
 
 

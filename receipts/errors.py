@@ -28,6 +28,10 @@ class Forbidden(ReceiptsError):
     """Your role does not permit this."""
 
 
+class Conflict(ReceiptsError):
+    """It is too late for this: what it is about has moved on."""
+
+
 class TooLarge(ReceiptsError):
     """The request is larger than is accepted."""
 

@@ -20,6 +20,7 @@ class Capability:
 SIGN_IN = Capability("auth", "/auth", "serve_apps.provider")
 CAPABILITIES = (
     Capability("lookup", "/receipt", "serve_apps.lookup"),
+    Capability("deliver", "/receipt/deliver", "serve_apps.deliver"),
     Capability("customers", "/customers", "serve_apps.history"),
     Capability("context", "/cs", "serve_apps.context"),
     Capability("fuzzy", "/search/fuzzy", "serve_apps.fuzzy"),

@@ -17,8 +17,9 @@ from serve_apps.serving import ServingContext
 class Guard:
     """A FastAPI dependency that permits a caller or raises Forbidden."""
 
-    def __init__(self, permission: Permission) -> None:
+    def __init__(self, permission: Permission, *, counted: bool = True) -> None:
         self.permission = permission
+        self._counted = counted
 
     async def __call__(self, request: Request) -> Caller:
         """Return the permitted caller. Raises InvalidInput for a query parameter the route does not take.
@@ -31,14 +32,18 @@ class Guard:
         require(exchange.principal, self.permission)
         refuse_unknown_parameters(request)
         exchange.permission = self.permission
-        context: ServingContext = request.app.state.context
-        await context.limits.admit_to(exchange.principal, self.permission)
+        if self._counted:
+            context: ServingContext = request.app.state.context
+            await context.limits.admit_to(exchange.principal, self.permission)
         return Caller(exchange.principal, exchange)
 
 
-def guard(permission: Permission) -> Guard:
-    """Return the dependency that a route declares: `Annotated[Caller, Depends(guard(Permission.READ_RECEIPTS))]`."""
-    return Guard(permission)
+def guard(permission: Permission, *, counted: bool = True) -> Guard:
+    """Return the dependency that a route declares: `Annotated[Caller, Depends(guard(Permission.READ_RECEIPTS))]`.
+
+    What only looks at, or takes back, what a sensitive permission brought about is not `counted` against its limit.
+    """
+    return Guard(permission, counted=counted)
 
 
 def refuse_unknown_parameters(request: Request) -> None:

@@ -20,6 +20,7 @@ _PROBLEMS = {
     "401": "No access token, or one that is not accepted.",
     "403": "The caller's role does not permit this.",
     "404": "There is no such thing in the caller's regions.",
+    "409": "What is asked for is not possible any more; `detail` says why.",
     "413": "The body is too large.",
     "422": "A parameter or the body is not acceptable; `field` and `accepted` say which and why.",
     "429": "Too many requests; try again after Retry-After.",

@@ -44,6 +44,7 @@ KINDS: dict[type[Exception], Kind] = {
     errors.NotFound: Kind(404, "not-found", "Not found"),
     errors.Unauthenticated: Kind(401, "unauthenticated", "Sign-in is needed", {"WWW-Authenticate": "Bearer"}),
     errors.Forbidden: Kind(403, "forbidden", "Not permitted"),
+    errors.Conflict: Kind(409, "conflict", "Not possible any more"),
     errors.LimitReached: Kind(429, "quota-exceeded", "Too much at once"),
     errors.TooLarge: Kind(413, "too-large", "The request is too large"),
     errors.Unavailable: _UNAVAILABLE,

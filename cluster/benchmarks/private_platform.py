@@ -25,6 +25,7 @@ _PORT_KEYS = (
     "RECEIPTS_SERVE__PORT",
     "RECEIPTS_SERVE__METRICS_PORT",
     "RECEIPTS_MONITOR__PORT",
+    "RECEIPTS_MAIL__METRICS_PORT",
     "RECEIPTS_PORTAL__PORT",
     "RECEIPTS_RAY__PORT",  # the last: a node takes seven more behind it
 )

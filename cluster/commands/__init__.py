@@ -13,8 +13,8 @@ from receipts.errors import ReceiptsError
 # Order is the order of `receipts --help`. Heavy libraries are imported inside the commands, never by these modules.
 _FAMILIES = (
     "platform", "demo", "principals", "ingest", "tills", "certificates", "stream", "quarantine", "sources", "imports",
-    "pipeline", "lake", "replicas", "lineage", "audit", "serving", "portal", "monitor", "load", "drill", "bench",
-    "evaluation",
+    "pipeline", "lake", "replicas", "lineage", "audit", "serving", "portal", "mailer", "monitor", "load", "drill",
+    "bench", "evaluation",
 )  # fmt: skip
 
 app = typer.Typer(

@@ -142,6 +142,7 @@ def _show_status(told: dict[str, Any]) -> None:
     if told["nightly"]:
         tables.append(_nights_table(told))
     console.print(*tables)
+    console.print(f"  receipts are mailed to {told['urls']['mail']}", highlight=False)
     for name, place in told["metrics"].items():
         console.print(f"  metrics of {name:<9}{place}", highlight=False)
 
@@ -165,6 +166,8 @@ def _counts_table(told: dict[str, Any]) -> Table:
         counts.add_row("Postgres", name, str(value), "", "")
     for name, value in (told["ingest"] or {}).items():
         counts.add_row("ingest", name, f"{value:.0f}", "", "")
+    for name, value in (told["mail"] or {}).items():
+        counts.add_row("mail", name, f"{value:.0f}", "", "")
     for name, value in (told["audit"] or {}).items():
         counts.add_row("audit", name, "" if value is None else f"{value:.0f}", "", "")
     for name, measured in told["lake"].items():

@@ -1,4 +1,4 @@
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 
@@ -38,4 +38,4 @@ def test_a_payment_is_called_by_its_card_or_by_how_it_was_made(tender: dict, sai
     ("hour", "said"), [(0, "12:05 AM"), (9, "9:05 AM"), (12, "12:05 PM"), (18, "6:05 PM"), (23, "11:05 PM")]
 )
 def test_the_clock_is_read_as_people_say_it(hour: int, said: str):
-    assert clock(datetime(2026, 11, 17, hour, 5)) == said
+    assert clock(datetime(2026, 11, 17, hour, 5, tzinfo=UTC)) == said
