@@ -19,6 +19,7 @@ from configs.settings import EMBEDDED, Settings
 from receipts.errors import ReceiptsError, Unavailable
 
 _ENHANCED = re.compile(rb"\s*([245]\.\d{1,3}\.\d{1,3})\b")  # RFC 3463
+_PRIVATE = 0o700  # of the folder: what is in it would be read by its recipient alone
 _LOST = "The connection to the mail server was lost."
 # What the codes of RFC 3463 say that a rep can do something with, by subject and detail.
 _REASONS = {
@@ -185,8 +186,9 @@ class Folder:
     def open(self) -> FolderSession:
         """Make the folder where it is missing. Raises Away."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            return FolderSession(mailbox.Maildir(self.path, create=True))
+            for part in (self.path, self.path / "tmp", self.path / "new", self.path / "cur"):
+                part.mkdir(_PRIVATE, parents=True, exist_ok=True)
+            return FolderSession(mailbox.Maildir(self.path, create=False))
         except OSError as error:
             raise Away(f"{self.path} cannot be written: {error.strerror}.") from None
 

@@ -40,6 +40,7 @@ SLOW = {"running": 1, "wanted": 1, "p95_ms": 25.0}
         ({"audit": WELL["audit"] | {"unanchored_oldest_s": 700.0}}, "not anchored", "rotate-key", True),
         ({"audit": WELL["audit"] | {"unprojected_oldest_s": 400.0}}, "cannot be searched", "pipeline", True),
         ({"ingest": WELL["ingest"] | {"outbox_oldest_s": 90.0}}, "for 90 s", "drainer", True),
+        ({"mail": {"waiting": 2, "oldest_s": 400.0}}, "to be mailed for 400 s", "docs/mail.md", True),
         ({"sync": {"silver.receipts": {"lag_s": 180.0}}}, "in Postgres is 180 s behind", "log", True),
         ({"refinement": {"silver.receipts": {"lag_s": 180.0}}}, "in the lake is 180 s behind", "log", True),
         ({"failed_batches": {"silver.receipts": 3}}, "3 batches", "--table silver.receipts", False),
@@ -58,7 +59,12 @@ def test_a_slow_answer_of_a_quiet_minute_is_no_percentile():
 
 
 def test_vectors_may_wait_and_a_database_that_is_down_hides_only_what_it_would_tell():
-    assert diagnose(WELL | {"sync": {"gold.product_embeddings": {"lag_s": 500.0}}, "audit": None, "ingest": None}) == []
+    assert (
+        diagnose(
+            WELL | {"sync": {"gold.product_embeddings": {"lag_s": 500.0}}, "audit": None, "ingest": None, "mail": None}
+        )
+        == []
+    )
 
 
 def test_ills_come_before_what_can_wait_and_replicas_are_not_missed_where_serve_is_down():

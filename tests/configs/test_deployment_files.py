@@ -95,6 +95,7 @@ def test_prometheus_finds_on_kubernetes_what_the_pods_serve_under_the_names_that
     assert jobs == {
         "serve": settings.serve.metrics_port, "haproxy": 9101, "ray": 8080, "ingest": settings.ingest.metrics_port,
         "drainer": settings.ingest.drainer_metrics_port, "monitor": settings.monitor.port,
+        "mailer": settings.mail.metrics_port,
     }  # fmt: skip
     scraped = yaml.safe_load((CONFIGS / "monitoring" / "prometheus.yaml").read_text())["scrape_configs"]
     assert jobs.keys() <= {job["job_name"] for job in scraped}

@@ -19,6 +19,7 @@ from ingest import refusals
 from ingest.metrics import Metrics, TillMetrics
 from serve_apps import lookup
 from serve_apps.exposition import Whose, registry_of
+from serve_apps.mailing.metrics import Metrics as MailMetrics
 from serve_apps.meters import SECONDS
 from serve_apps.reads import Standby
 
@@ -54,6 +55,7 @@ SEEN = {
     "servers": [{"name": "replica1", "role": "standby", "state": "streaming", "lag_s": 0.0, "lag_bytes": 0}],
     "ingest": {"outbox_oldest_s": 0.0, "quarantine_held": 0, "quarantine_replayed": 0},
     "audit": {"unprojected_oldest_s": 0.0, "unanchored_oldest_s": 0.0, "anchor_age_s": 1.0, "faults": 0},
+    "mail": {"waiting": 0, "oldest_s": 0.0},
     "refinement": {"silver.receipts": {"lag_s": 0.0}},
     "sync": {"silver.receipts": {"lag_s": 0.0, "synced_at": "2026-11-23T12:00:00+00:00"}},
     "nightly": {"vacuum": {"ended_at": "2026-11-23T12:00:00+00:00", "error": None}},
@@ -80,7 +82,8 @@ def families():
     context.reads.standbys["replica1"] = Standby("replica1", "", context.pool, 0.0)
     platform = CollectorRegistry()
     platform.register(PlatformCollector(Looks()))
-    registries = (Metrics().registry, TillMetrics().registry, registry_of(app, Whose("lookup", 0)), platform)
+    ours = (Metrics().registry, TillMetrics().registry, MailMetrics().registry)
+    registries = (*ours, registry_of(app, Whose("lookup", 0)), platform)
     found = [family for registry in registries for family in registry.collect()]
     up = GaugeMetricFamily("receipts_serve_up", "Made where a node's replicas are put together.", 1)
     return [*found, up]
@@ -89,7 +92,10 @@ def families():
 def served():
     """The names of all time series that we can show, without their labels."""
     registered = {
-        name for one in (Metrics(), TillMetrics()) for n in one.registry._collector_to_names.values() for name in n
+        name
+        for one in (Metrics(), TillMetrics(), MailMetrics())
+        for n in one.registry._collector_to_names.values()
+        for name in n
     }
     return registered | {sample.name for family in families() for sample in family.samples}
 
@@ -154,6 +160,7 @@ def test_all_that_serves_metrics_by_default_is_scraped_there():
     settings = Settings()
     assert JOBS["serve"]["static_configs"] == [{"targets": [f"127.0.0.1:{settings.serve.metrics_port}"]}]
     assert JOBS["monitor"]["static_configs"] == [{"targets": [f"127.0.0.1:{settings.monitor.port}"]}]
+    assert JOBS["mailer"]["static_configs"] == [{"targets": [f"127.0.0.1:{settings.mail.metrics_port}"]}]
     places = metrics_places(settings)
     for job in ("haproxy", "ray"):
         (target,) = JOBS[job]["static_configs"][0]["targets"]

@@ -38,6 +38,8 @@ class Subject:
     sequence_number: int
     store_id: int
     last_name: str
+    delivery_id: str
+    undone_id: str  # of a delivery that was taken back
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,12 @@ ASKED = {
         )
     ),
     "POST /receipt/batch": Route(lambda s: "/receipt/batch", lambda s: {"receipt_ids": [s.receipt_id]}, hidden=200),
+    "POST /receipt/deliver/": Route(
+        lambda s: "/receipt/deliver/", lambda s: {"receipt_id": s.receipt_id, "email": "a@example.com"}, found=202
+    ),
+    "POST /receipt/deliver/{delivery_id}/undo": Route(lambda s: f"/receipt/deliver/{s.undone_id}/undo"),
+    "GET /receipt/deliver/{delivery_id}": Route(lambda s: f"/receipt/deliver/{s.delivery_id}"),
+    "GET /receipt/deliver/": Route(lambda s: f"/receipt/deliver/?receipt_id={s.receipt_id}"),
     "GET /customers/{customer_id}/receipts": Route(lambda s: f"/customers/{s.customer_id}/receipts"),
     "GET /cs/context/{customer_id}": Route(lambda s: f"/cs/context/{s.customer_id}"),
     "GET /cs/context/{customer_id}/summary": Route(lambda s: f"/cs/context/{s.customer_id}/summary"),
@@ -103,13 +111,24 @@ def subjects(settings, owner):
             "INSERT INTO retail.customer_profiles VALUES (%s, %s, 1048, 1, NULL, %s)",
             (customer, [region], json.dumps({"recent_pattern": f"1 visit, at Store of {name}."})),
         )
-        made.append(Subject(region, receipt.receipt_id, customer, region, store_id, name))
+        deliveries = [_delivery(owner, receipt.receipt_id, status) for status in ("sent", "cancelled")]
+        made.append(Subject(region, receipt.receipt_id, customer, region, store_id, name, *deliveries))
     owner.execute(
         "INSERT INTO ingest.quarantine (bronze_table, received_at, source, reason, payload, payload_digest) "
         "VALUES ('bronze.receipts', now(), 'till', 'no JSON', '{', 'x')"
     )
     owner.execute("INSERT INTO ingest.desk_orders (quarantine_id, action, ordered_by) VALUES (1, 'dismiss', 'admin')")
     return made
+
+
+def _delivery(owner, receipt_id: str, status: str) -> str:
+    """Store a delivery of a receipt and return its id."""
+    row = owner.execute(
+        "INSERT INTO mail.deliveries (receipt_id, gift, on_file, email_masked, address_digest, requested_by, status) "
+        "VALUES (%s, false, false, 'a***@example.com', '', 'somebody', %s) RETURNING delivery_id::text",
+        (receipt_id, status),
+    ).fetchone()
+    return row[0]
 
 
 @pytest.fixture
@@ -131,6 +150,9 @@ def shown(answer: Any, subject: Subject) -> bool:
     """Say whether an answer tells anything of a subject but the ids that the caller gave."""
     told = answer.json()
     told.pop("not_found", None)
+    of_deliveries = told.get("deliveries", [told] if "delivery_id" in told else [])
+    if any(one["receipt_id"] == subject.receipt_id for one in of_deliveries):
+        return True
     return subject.last_name in answer.text or subject.receipt_id in str(told.get("receipts", told.get("hits", "")))
 
 

@@ -72,14 +72,16 @@ BODIES: tuple[tuple[str, bytes], ...] = (
 GOOD = {  # what fills the other parameters while one is attacked
     "receipt_id": "2611170036700300000103", "customer_id": "C0000001", "quarantine_id": "1", "order_id": "1",
     "store_id": "367", "business_date": "2026-11-17", "register_id": "3", "sequence_number": "1",
+    "delivery_id": "00000000-0000-0000-0000-000000000001",
 }  # fmt: skip
 GOOD_BODIES: dict[str, dict[str, Any]] = {
     "POST /receipt/batch": {"receipt_ids": ["2611170036700300000103"]},
+    "POST /receipt/deliver/": {"receipt_id": "2611170036700300000103", "email": "ann@example.com"},
     "POST /search/fuzzy/": {"store": "East Liberty"},
     "POST /search/": {"text": "milk from East Liberty"},
     "POST /admin/quarantine/{quarantine_id}/orders": {"action": "dismiss"},
 }
-ACCEPTED = {200, 202, 400, 404, 405, 413, 415, 422}
+ACCEPTED = {200, 202, 400, 404, 405, 409, 413, 415, 422}
 
 
 class Attack(NamedTuple):

@@ -44,7 +44,7 @@ def test_the_document_holds_every_route_and_every_problem_it_may_answer():
     }
     assert found.keys() == ROUTES.keys()
     for name, operation in found.items():
-        assert {"400", "401", "403", "404", "413", "422", "429", "503"} <= operation["responses"].keys(), name
+        assert {"400", "401", "403", "404", "409", "413", "422", "429", "503"} <= operation["responses"].keys(), name
     names = [operation["operationId"] for operation in found.values()]
     assert len(set(names)) == len(names)
 

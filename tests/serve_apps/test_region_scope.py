@@ -11,6 +11,7 @@ from receipts.database import DatabaseRole, connect
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
 
 EAST, WEST = 1, 2
+SCHEMAS = ["access", "audit", "auth", "ingest", "mail", "retail", "search", "sync"]
 # What the serving role may read, and the regions a row belongs to, as SQL over its columns with a superuser's eyes.
 REGIONAL = {
     "retail.receipts": "ARRAY[region_id]",
@@ -19,6 +20,7 @@ REGIONAL = {
     "retail.spending_insights": (
         "(SELECT p.region_ids FROM retail.customer_profiles p WHERE p.customer_id = t.customer_id)"
     ),
+    "mail.deliveries": "(SELECT ARRAY[r.region_id] FROM retail.receipts r WHERE r.receipt_id = t.receipt_id)",
 }
 # Belongs to no region: what is sold where, and what only operators are let to by the guard of their routes.
 EVERYWHERE = {
@@ -39,6 +41,10 @@ READING = {
         "SELECT f.receipt_id FROM audit.open_chain() o, retail.find_receipts_on_record(%(scope)s, "
         "array_to_string(%(receipts)s::text[], ','), '{\"a\":1' || E'\\n' || '{\"a\":1', o.chain, 1, o.head) f "
         "WHERE f.body IS NOT NULL OR f.customer_id IS NOT NULL"
+    ),
+    "mail.schedule": (
+        "SELECT f.receipt_id FROM unnest(%(receipts)s::text[]) r, "
+        "mail.schedule(r, 'a@example.com', '', false, 'rep', NULL, 60) f WHERE f.receipt_id IS NOT NULL"
     ),
     "search.find_customers_by_contact": (
         "SELECT customer_id FROM search.find_customers_by_contact('maria.kowalski@example.com', NULL, 1000)"
@@ -77,6 +83,7 @@ def filled(settings, owner):
         )
         owner.execute("INSERT INTO retail.customer_profiles VALUES (%s, %s, 1, 1, now(), '{}')", (customer, [region]))
         fill_row(owner, "retail.spending_insights", customer_id=customer)
+        fill_row(owner, "mail.deliveries", customer_id=customer, receipt_id=receipt.receipt_id)
         ids[region] = (receipt.receipt_id, customer)
     return ids
 
@@ -89,7 +96,7 @@ def fill_row(owner, table: str, **given: str) -> None:
         "AND is_nullable = 'NO' AND column_default IS NULL",
         (schema, name),
     ).fetchall()
-    values = {column: given.get(column, "2026-11-01" if kind == "date" else "1") for column, kind in columns}
+    values = {column: "2026-11-01" if kind == "date" else "1" for column, kind in columns} | given
     names, marks = ", ".join(values), ", ".join(["%s"] * len(values))
     owner.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(values.values()))
 
@@ -104,15 +111,16 @@ SCOPES = {"rep.east": {EAST}, "rep.west": {WEST}, "rep.all": {EAST, WEST}, "supe
 def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
     tables = owner.execute(
         "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relkind IN ('r', 'p', 'v', 'm') "
-        "AND c.relnamespace::regnamespace::text IN ('access', 'audit', 'auth', 'ingest', 'retail', 'search', 'sync') "
-        "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')"
+        "AND c.relnamespace::regnamespace::text = ANY (%s) "
+        "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')",
+        (SCHEMAS,),
     ).fetchall()
     assert {row[0] for row in tables} == REGIONAL.keys() | EVERYWHERE
     functions = owner.execute(
         "SELECT p.oid::regproc::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
-        "WHERE n.nspname IN ('access', 'audit', 'auth', 'ingest', 'retail', 'search', 'sync') "
-        "AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
-        "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype"
+        "WHERE n.nspname = ANY (%s) AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
+        "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype",
+        (SCHEMAS,),
     ).fetchall()
     assert {row[0] for row in functions} == READING.keys() | OTHERS
 
