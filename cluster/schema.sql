@@ -2543,6 +2543,8 @@ CREATE INDEX quarantine_held ON ingest.quarantine USING btree (quarantine_id) WH
 
 CREATE INDEX customers_by_age ON limits.customers USING btree (seen_at);
 
+CREATE INDEX deliveries_by_age ON mail.deliveries USING btree (requested_at);
+
 CREATE INDEX deliveries_by_receipt ON mail.deliveries USING btree (receipt_id, requested_at DESC);
 
 CREATE INDEX deliveries_waiting ON mail.deliveries USING btree (due_at) WHERE (status = ANY (ARRAY['scheduled'::text, 'sending'::text]));

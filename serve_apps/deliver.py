@@ -44,7 +44,7 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[!-~]([ -
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=254, pattern=r"^[!-~]+$")]
 
 
-class Wish(BaseModel):
+class DeliveryRequest(BaseModel):
     """Which receipt goes where. Without an `email` it goes to the address on file of the receipt's customer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -81,12 +81,12 @@ class Deliveries(BaseModel):
 
 
 @router.post("/", status_code=202)
-async def ask(wish: Wish, caller: Sender, serving: Serving, key: Key = None) -> Delivery:
+async def ask(asked: DeliveryRequest, caller: Sender, serving: Serving, key: Key = None) -> Delivery:
     """Schedule a receipt to be mailed; the same key of the same person gives the same delivery again."""
-    receipt_id = parse_receipt_id(wish.receipt_id)
-    to = "address_on_file" if wish.email is None else "given_address"
-    caller.record(receipt_ids=[receipt_id], constraints={"gift": wish.gift, "to": to})
-    delivery_id = await schedule_delivery(serving, caller.principal, receipt_id, wish, key)
+    receipt_id = parse_receipt_id(asked.receipt_id)
+    to = "address_on_file" if asked.email is None else "given_address"
+    caller.record(receipt_ids=[receipt_id], constraints={"gift": asked.gift, "to": to})
+    delivery_id = await schedule_delivery(serving, caller.principal, receipt_id, asked, key)
     return await _show(serving, caller, delivery_id)
 
 
@@ -120,7 +120,7 @@ async def of_receipt(
 
 
 async def schedule_delivery(
-    context: ServingContext, principal: Principal, receipt_id: str, wish: Wish, key: str | None
+    context: ServingContext, principal: Principal, receipt_id: str, asked: DeliveryRequest, key: str | None
 ) -> UUID:
     """Schedule a delivery and return its id. Raises NotFound, InvalidInput, and Unavailable where mail is not set up.
 
@@ -130,9 +130,9 @@ async def schedule_delivery(
         raise Unavailable("Mail is not set up here: RECEIPTS_MAIL__HOST is empty.")
     params = {
         "receipt_id": receipt_id,
-        "email": wish.email,
-        "email_masked": mask_email(wish.email or ""),
-        "gift": wish.gift,
+        "email": asked.email,
+        "email_masked": mask_email(asked.email or ""),
+        "gift": asked.gift,
         "requested_by": principal.principal_id,
         "key": key,
         "undo_s": context.settings.mail.undo_s,

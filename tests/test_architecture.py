@@ -48,8 +48,8 @@ UNPLANNABLE = (
     "COMMENT",
     "DO",
 )
-# Brings or clears rows, which the server does not plan, and leaves the schema alone.
-BULK = ("COPY", "TRUNCATE")
+# Brings or clears rows, or waits for news, which the server does not plan; it leaves the schema alone.
+BULK = ("COPY", "TRUNCATE", "LISTEN")
 
 
 def sources() -> list[Path]:

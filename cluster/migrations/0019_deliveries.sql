@@ -26,14 +26,15 @@ CREATE TABLE mail.deliveries (
     key_digest bytea,  -- SHA-256 of the request's idempotency key
     requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     send_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    due_at timestamptz NOT NULL DEFAULT clock_timestamp(),  -- when it is a mailer's turn: first at send_at, then at the
-                                                            -- next try; of one that is being sent, when its lease ends
+    -- When it is a mailer's turn: at send_at, then at the next try; of one that is being sent, when its lease ends.
+    due_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     attempts smallint NOT NULL DEFAULT 0,
     sent_at timestamptz,
     detail text,  -- why the last attempt failed: a sentence of ours, never what a server said
     UNIQUE (requested_by, key_digest)
 );
 CREATE INDEX deliveries_waiting ON mail.deliveries (due_at) WHERE status IN ('scheduled', 'sending');
+CREATE INDEX deliveries_by_age ON mail.deliveries (requested_at);
 CREATE INDEX deliveries_by_receipt ON mail.deliveries (receipt_id, requested_at DESC);
 
 -- What servers that know no other alphabets (RFC 6531) can be handed: a dot-atom at a domain name of two parts or more.

@@ -33,7 +33,8 @@ _LEASE_S = 60.0  # beyond that: for making the message and for noting what becam
 _PATIENCE_S = 86_400.0  # a receipt that comes a day late surprises more than it helps
 _LONGEST_PAUSE_S = 3_600.0  # between two tries of a message: as mail servers do it
 _AWAY_S = 60.0  # the longest pause between two tries to reach the mail server, or Postgres
-_FORGET_S = 3_600.0  # between two looks for what is old enough to be forgotten
+_BREATH_S = 0.2  # after all that was due: what is left of it is in another mailer's hands
+_FORGET_S = 600.0  # between two looks for what is old enough to be forgotten
 
 At = Callable[[str], None]  # hears "claimed" and "taken" as they happen; a test kills the process there
 Connection = AsyncConnection[Any]
@@ -61,7 +62,8 @@ class Mailer:
         self._at = at
         self._unnoted: _End | None = None  # what the database has yet to be told
         self._said = ""  # why the mail server turned us away, as it was logged
-        self._away_s = 0.0  # the pause after it
+        self._away_s = 0.0  # the pause after that
+        self._away_until = float("-inf")
         self._forgot_at = float("-inf")
         self._alive_at = float("-inf")
         self._connected = False
@@ -113,8 +115,8 @@ class Mailer:
         )
         self._metrics.failed.labels("late").inc(max(late.rowcount, 0))
         if time.monotonic() - self._forgot_at > _FORGET_S:
+            self._forgot_at = time.monotonic()  # first: where it takes too long, what is due is sent all the same
             await connection.execute(_SQL["forget_old"], {"days": self._settings.mail.kept_days})
-            self._forgot_at = time.monotonic()
         waiting, oldest_s, due_s = await _one(connection, "measure")
         self._metrics.waiting.set(waiting)
         self._metrics.oldest_seconds.set(oldest_s)
@@ -125,24 +127,31 @@ class Mailer:
 
         The mail server is reached first: while it is away nothing is claimed, and all that waits can be taken back.
         """
+        if self._away_until > time.monotonic():
+            return self._away_until - time.monotonic()
         try:
             session = await asyncio.to_thread(self._outlet.open)
         except Away as error:
-            self._metrics.server_up.set(0)
-            if str(error) != self._said:
-                self._said = str(error)
-                _log.warning("Nothing can be mailed: %s", error)
-            self._away_s = min(max(1.0, 2 * self._away_s), _AWAY_S)
-            return self._away_s
+            return self._turned_away(error)
         self._metrics.server_up.set(1)
         self._said, self._away_s = "", 0.0
         try:
             while session.is_open and not stop.is_set() and (claim := await self._claim(connection)) is not None:
                 self._alive_at = time.monotonic()
                 await self._note(connection, await self._attempt(connection, session, claim))
-            return 0.0 if session.is_open else 1.0  # a server that hung up is not pressed
+            return _BREATH_S if session.is_open else 1.0  # a server that hung up is not pressed
         finally:
             await asyncio.to_thread(session.close)
+
+    def _turned_away(self, error: Away) -> float:
+        """Note that the mail server takes nothing and return for how long to leave it alone: longer each time."""
+        self._metrics.server_up.set(0)
+        if str(error) != self._said:
+            self._said = str(error)
+            _log.warning("Nothing can be mailed: %s", error)
+        self._away_s = min(max(1.0, 2 * self._away_s), _AWAY_S)
+        self._away_until = time.monotonic() + self._away_s
+        return self._away_s
 
     async def _claim(self, connection: Connection) -> _Claim | None:
         lease_s = _STEPS * self._settings.mail.timeout_s + _LEASE_S

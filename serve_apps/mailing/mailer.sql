@@ -49,9 +49,15 @@ UPDATE mail.deliveries SET status = 'failed', detail = %(detail)s
 WHERE status IN ('scheduled', 'sending') AND due_at <= now() AND send_at < now() - make_interval(secs => %(patience_s)s);
 
 -- name: forget_old
--- Forget deliveries that ended and are so many days old.
+-- Forget deliveries that ended and are so many days old, some thousands at a time.
 DELETE FROM mail.deliveries
-WHERE status IN ('sent', 'failed', 'cancelled') AND requested_at < now() - make_interval(days => %(days)s);
+WHERE delivery_id IN (
+    SELECT delivery_id FROM mail.deliveries
+    WHERE status IN ('sent', 'failed', 'cancelled') AND requested_at < now() - make_interval(days => %(days)s)
+    ORDER BY requested_at
+    LIMIT 5000
+    FOR UPDATE SKIP LOCKED
+);
 
 -- name: measure
 -- How many wait, for how long the first has been due, and in how many seconds the next one is (null without one).

@@ -29,6 +29,7 @@ _REASONS = {
     "1.10": "The domain takes no mail",
     "2.1": "The mailbox is closed",
     "2.2": "The mailbox is full",
+    "3.4": "The message is too large for the mail server",
     "4.7": "The mail server could not reach the domain in time",
 }
 

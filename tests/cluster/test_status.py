@@ -118,6 +118,8 @@ def test_what_is_wrong_comes_first_with_what_to_do_and_replicas_and_metrics_are_
     shown = capsys.readouterr().out
     assert shown.index("receipts up") < shown.index("application")
     assert f":{settings.serve.metrics_port}/metrics" in shown
+    assert told["mail"] == {"waiting": 0, "oldest_s": 0.0}
+    assert str(settings.state_dir / "mail") in shown.replace("\n", "")
 
 
 def test_elsewhere_only_what_was_started_here_is_called_down(settings: Settings):

@@ -46,6 +46,9 @@ def ask_everything(settings, token: str) -> list[str]:
             api.post("/search/", content=f'{{"text": "{name}'.encode()),
             api.get(f"/cs/context/{PERSON.email}"),
             api.get(f"/{PERSON.last_name}"),
+            api.post("/receipt/deliver/", json={"receipt_id": SOLD.receipt_id}),
+            api.post("/receipt/deliver/", json={"receipt_id": SOLD.receipt_id, "email": PERSON.email, "gift": True}),
+            api.post("/receipt/deliver/", json={"receipt_id": SOLD.receipt_id, "email": f"{PERSON.email} {name}"}),
             api.get(f"/receipt/{SOLD.receipt_id}", headers={"Authorization": f"Bearer {token}x"}),
             api.get(f"/receipt/{SOLD.receipt_id}", headers={"traceparent": name, "tracestate": PERSON.email}),
         ]
@@ -53,7 +56,7 @@ def ask_everything(settings, token: str) -> list[str]:
         portal.get(f"/rep/?receipt={SOLD.receipt_id}&q={PERSON.last_name}")
         portal.get(f"/callback?code={token}&state={PERSON.last_name}")
         portal.post(f"/rep/gradio_api/run/predict?{PERSON.last_name}", json={"data": [name]})
-    assert {answer.status_code for answer in answers} == {200, 401, 404, 422}
+    assert {answer.status_code for answer in answers} == {200, 202, 401, 404, 422}
     return [answer.headers["x-request-id"] for answer in answers if "x-request-id" in answer.headers]
 
 
@@ -62,6 +65,11 @@ def is_refined(settings) -> bool:
         query = "SELECT refined_at IS NOT NULL FROM retail.receipts WHERE receipt_id = %s"
         row = connection.execute(query, (SOLD.receipt_id,)).fetchone()
     return row is not None and row[0]
+
+
+def is_mailed(settings) -> bool:
+    mailed = [path.read_text() for path in (settings.state_dir / "mail" / "new").glob("*")]
+    return sum(f"To: {PERSON.email}" in message for message in mailed) == 2
 
 
 def logs_of(settings) -> dict[Path, bytes]:
@@ -81,8 +89,11 @@ def test_no_log_of_any_process_tells_of_anybody(platform):
     send([SOLD.canonical(), wrong, carded, PERSON.email], table="retail.pos.receipts", target=target)
     assert ask_everything(platform, token)
     await_until(lambda: is_refined(platform), "refinement")  # so that drainer and pipeline had all of it in hand
+    await_until(lambda: is_mailed(platform), "mailing")
     logs = logs_of(platform)
-    assert {"gateway.log", "drainer.log", "pipeline.log", "portal.log", "postgres.log"} <= {path.name for path in logs}
+    assert {"gateway.log", "drainer.log", "mailer.log", "pipeline.log", "portal.log", "postgres.log"} <= {
+        path.name for path in logs
+    }
     assert any("serve" in path.parts for path in logs)
     told = [
         f"{path.name}: {word.decode()}" for path, text in logs.items() for word in hunted(token) if word in text.lower()
@@ -91,9 +102,9 @@ def test_no_log_of_any_process_tells_of_anybody(platform):
 
 
 def test_our_processes_write_lines_of_json(platform):
-    for name in ("gateway", "drainer", "pipeline", "portal"):
+    for name in ("gateway", "drainer", "mailer", "pipeline", "portal"):
         lines = (platform.state_dir / "log" / f"{name}.log").read_text().splitlines()
         ours = [json.loads(line) for line in lines if line.startswith("{")]
         assert ours, name
         assert {"time", "level", "process", "pid", "logger", "message"} <= ours[0].keys()
-        assert {one["process"] for one in ours} <= {"gateway", "gateways", "drainer", "pipeline", "portal"}
+        assert {one["process"] for one in ours} <= {"gateway", "gateways", "drainer", "mailer", "pipeline", "portal"}

@@ -149,6 +149,26 @@ def test_a_repeat_changes_nothing_and_a_correction_serves_once_refined(platform,
     await_until(serves_the_correction, "the correction")
 
 
+def test_a_receipt_is_mailed_unless_it_is_taken_back_in_time(platform, sold):
+    chicken, _ = sold
+    signed = {"Authorization": f"Bearer {access_token(platform, 'rep.all')}"}
+    with httpx.Client(base_url=f"http://127.0.0.1:{platform.serve.port}", headers=signed, timeout=15) as api:
+        undone, wanted = (
+            api.post(
+                "/receipt/deliver/", json={"receipt_id": chicken.receipt_id, "email": f"{name}@example.com"}
+            ).json()
+            for name in ("undone", "wanted")
+        )
+        path = f"/receipt/deliver/{undone['delivery_id']}/undo"
+        assert api.post(path).json()["status"] == "cancelled"
+        path = f"/receipt/deliver/{wanted['delivery_id']}"
+        await_until(lambda: api.get(path).json()["status"] == "sent", "mailing")
+        took = datetime.fromisoformat(api.get(path).json()["sent_at"]) - datetime.fromisoformat(wanted["send_at"])
+    mailed = [one.read_text() for one in (platform.state_dir / "mail" / "new").iterdir()]
+    assert [f"To: {name}@example.com" in "".join(mailed) for name in ("undone", "wanted")] == [False, True]
+    assert took.total_seconds() < 5
+
+
 def test_no_token_and_a_tampered_token_are_refused(platform, sold):
     chicken, _ = sold
     path = f"/receipt/{chicken.receipt_id}"
@@ -169,6 +189,7 @@ def test_status_tells_counts_versions_lags_and_health(platform, sold):
         f"RECEIPTS_SERVE__PORT={platform.serve.port}",
         f"RECEIPTS_PORTAL__PORT={platform.portal.port}",
         f"RECEIPTS_MONITOR__PORT={platform.monitor.port}",
+        f"RECEIPTS_MAIL__METRICS_PORT={platform.mail.metrics_port}",
         f"RECEIPTS_RAY__PORT={platform.ray.port}",
         f"RECEIPTS_RAY__TEMP_DIR={platform.ray.temp_dir}",
     ]
