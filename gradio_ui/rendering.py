@@ -13,10 +13,11 @@ from markupsafe import Markup
 from gradio_ui import wording
 from receipts.identity import display
 from receipts.money import format_cents
+from receipts.paper import clock, tender_name
 
 _FILTERS = (
-    wording.plain_money, wording.whole_money, wording.day, wording.clock, wording.ago, wording.month_name,
-    wording.calm, wording.dotted, wording.tender_name, wording.initials, wording.shown_items,
+    wording.plain_money, wording.whole_money, wording.day, clock, wording.ago, wording.month_name,
+    wording.calm, wording.dotted, tender_name, wording.initials, wording.shown_items,
 )  # fmt: skip
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from gradio_ui.answers import Hit, ReceiptSummary
-from receipts.models import Tender
 from receipts.money import EXPONENTS, format_cents
 
 _ITEMS_SHOWN = 4
@@ -44,11 +43,6 @@ def whole_money(cents: int, currency: str = "USD") -> str:
 def day(value: date, year: int | None = None) -> str:
     """Return a day as people say it: Tue Nov 17, with its year when that is not `year`."""
     return f"{value:%a %b} {value.day}" + ("" if value.year == year else f", {value.year}")
-
-
-def clock(value: datetime) -> str:
-    """Return a time of day: 6:05 PM."""
-    return f"{value.hour % 12 or 12}:{value:%M} {'AM' if value.hour < 12 else 'PM'}"
 
 
 def ago(summary: ReceiptSummary, now: datetime) -> str:
@@ -91,12 +85,6 @@ def dotted(masked: str) -> str:
 def month_name(month: str) -> str:
     """Return the short name of a month written 2026-11."""
     return f"{date.fromisoformat(month + '-01'):%b}"
-
-
-def tender_name(tender: Tender) -> str:
-    """Return what a payment is called on paper: the card's brand, or how it was paid."""
-    name = (tender.card_brand or tender.tender_type).replace("_", " ")
-    return name.upper() if len(name) <= 3 else name.title() if name.islower() else name
 
 
 def initials(name: str) -> str:
