@@ -814,6 +814,21 @@ $_$;
 
 ALTER FUNCTION retail.name_keys(p_name_norm text) OWNER TO receipts_owner;
 
+CREATE FUNCTION retail.reveal_contacts(p_scope text, p_customer_id text) RETURNS TABLE(email text, phone text, address text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    PERFORM set_config('app.scope', p_scope, true);
+    RETURN QUERY
+        SELECT o.email, o.phone, o.address
+        FROM retail.customers c JOIN retail.customer_contacts o ON o.customer_id = c.customer_id
+        WHERE c.customer_id = p_customer_id AND c.region_ids && access.my_regions();
+END
+$$;
+
+ALTER FUNCTION retail.reveal_contacts(p_scope text, p_customer_id text) OWNER TO receipts_owner;
+
 CREATE FUNCTION retail.sku_keys(p_skus text[], p_on date) RETURNS text[]
     LANGUAGE sql IMMUTABLE STRICT COST 10000 PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2707,12 +2722,15 @@ CREATE POLICY deliveries_asked ON retail.receipts FOR SELECT TO receipts_owner U
 CREATE POLICY mailer ON retail.receipts FOR SELECT TO receipts_mailer USING ((EXISTS ( SELECT
    FROM mail.deliveries d
   WHERE ((d.receipt_id = receipts.receipt_id) AND (d.status = 'sending'::text)))));
+CREATE POLICY own_regions ON retail.customer_contacts FOR SELECT TO receipts_owner USING ((EXISTS ( SELECT
+   FROM retail.customers c
+  WHERE (c.customer_id = customer_contacts.customer_id))));
 
 CREATE POLICY own_regions ON retail.customer_profiles FOR SELECT TO receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
 
-CREATE POLICY own_regions ON retail.customers FOR SELECT TO receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
+CREATE POLICY own_regions ON retail.customers FOR SELECT TO receipts_owner, receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
 
-CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
+CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_owner, receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
 
 CREATE POLICY own_regions ON retail.spending_insights FOR SELECT TO receipts_api USING ((EXISTS ( SELECT
    FROM retail.customer_profiles p
@@ -2850,6 +2868,9 @@ GRANT ALL ON FUNCTION retail.find_receipts_on_record(p_scope text, p_receipt_ids
 
 REVOKE ALL ON FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION retail.list_receipts(p_scope text, p_customer_id text, p_before_at timestamp with time zone, p_before_id text, p_rows integer) TO receipts_api;
+
+REVOKE ALL ON FUNCTION retail.reveal_contacts(p_scope text, p_customer_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION retail.reveal_contacts(p_scope text, p_customer_id text) TO receipts_api;
 
 REVOKE ALL ON FUNCTION search.bearers_of(p_name_norm text, p_regions smallint[], p_most integer) FROM PUBLIC;
 

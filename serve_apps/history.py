@@ -16,6 +16,7 @@ from receipts.access import Permission, Principal
 from receipts.errors import NotFound
 from receipts.models import CustomerId
 from receipts.sql import load_sql
+from serve_apps import contacts
 from serve_apps.api import build_api
 from serve_apps.cursors import START, Place, encode_cursor, parse_cursor
 from serve_apps.exchange import Caller
@@ -107,6 +108,6 @@ def build_app(settings: Settings) -> FastAPI:
     async def answer(caller: Caller, _scope: Scope, customer_id: str) -> bytes:
         return await _show(context, caller, customer_id, _USUAL, START)
 
-    app = build_api("Customer history", context, [router])
+    app = build_api("Customer history", context, [router, contacts.router])
     app.state.shortcut = Shortcut("/", "customer_id", "/receipts", CUSTOMER_ID, Permission.READ_RECEIPTS, answer)
     return app

@@ -72,6 +72,9 @@ ASKED = {
     "GET /receipt/deliver/{delivery_id}": Route(lambda s: f"/receipt/deliver/{s.delivery_id}"),
     "GET /receipt/deliver/": Route(lambda s: f"/receipt/deliver/?receipt_id={s.receipt_id}"),
     "GET /customers/{customer_id}/receipts": Route(lambda s: f"/customers/{s.customer_id}/receipts"),
+    "POST /customers/{customer_id}/contacts/reveal": Route(
+        lambda s: f"/customers/{s.customer_id}/contacts/reveal", lambda s: {"reason": "call_back"}
+    ),
     "GET /cs/context/{customer_id}": Route(lambda s: f"/cs/context/{s.customer_id}"),
     "GET /cs/context/{customer_id}/summary": Route(lambda s: f"/cs/context/{s.customer_id}/summary"),
     "POST /search/fuzzy/": Route(lambda s: "/search/fuzzy/", lambda s: {"customer_id": s.customer_id}, hidden=200),
@@ -104,7 +107,9 @@ def subjects(settings, owner):
         store_rows(
             settings,
             stores=[make_store(store_id=store_id, name=f"Store of {name}", region_id=region)],
-            customers=[make_customer(customer_id=customer, last_name=name, home_store_id=store_id)],
+            customers=[
+                make_customer(customer_id=customer, last_name=name, email=f"{name}@example.com", home_store_id=store_id)
+            ],
             receipts=[receipt],
         )
         owner.execute(

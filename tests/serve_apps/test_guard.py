@@ -19,6 +19,7 @@ ROUTES = {
     "GET /receipt/deliver/{delivery_id}": Permission.DELIVER_RECEIPTS,
     "GET /receipt/deliver/": Permission.DELIVER_RECEIPTS,
     "GET /customers/{customer_id}/receipts": Permission.READ_RECEIPTS,
+    "POST /customers/{customer_id}/contacts/reveal": Permission.REVEAL_CONTACTS,
     "GET /cs/context/{customer_id}": Permission.READ_CUSTOMERS,
     "GET /cs/context/{customer_id}/summary": Permission.READ_CUSTOMERS,
     "POST /search/fuzzy/": Permission.SEARCH_RECEIPTS,
@@ -40,6 +41,7 @@ PUBLIC = {
     "GET /auth/logout",
 }
 # Which role may call which of the routes above.
+_REP = {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS}
 MATRIX = {
     "cs_rep": {
         Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS, Permission.DELIVER_RECEIPTS,
@@ -50,6 +52,9 @@ MATRIX = {
     "fraud_team": {
         Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS, Permission.DELIVER_RECEIPTS,
     },
+    "cs_rep": _REP,
+    "supervisor": {*_REP, Permission.REVEAL_CONTACTS},
+    "fraud_team": {*_REP, Permission.REVEAL_CONTACTS},
     "privacy_officer": set(),
     "admin": {Permission.OPERATE},
     "till": set(),

@@ -77,6 +77,7 @@ GOOD = {  # what fills the other parameters while one is attacked
 GOOD_BODIES: dict[str, dict[str, Any]] = {
     "POST /receipt/batch": {"receipt_ids": ["2611170036700300000103"]},
     "POST /receipt/deliver/": {"receipt_id": "2611170036700300000103", "email": "ann@example.com"},
+    "POST /customers/{customer_id}/contacts/reveal": {"reason": "call_back"},
     "POST /search/fuzzy/": {"store": "East Liberty"},
     "POST /search/": {"text": "milk from East Liberty"},
     "POST /admin/quarantine/{quarantine_id}/orders": {"action": "dismiss"},
@@ -158,10 +159,10 @@ async def test_nothing_hostile_is_answered_with_more_than_a_refusal(settings, ow
     caplog.set_level(logging.DEBUG)
     for client in ("httpx", "httpcore"):  # which send the attacks, and tell of it
         logging.getLogger(client).setLevel(logging.WARNING)
-    headers = {role: sign_ins.headers(role) for role in ("rep.all", "admin")}
+    headers = {role: sign_ins.headers(role) for role in ("fraud", "admin")}
     async with whole_api(settings) as api:
         for attack in attacks():
-            who = "admin" if attack.path.startswith("/admin") else "rep.all"
+            who = "admin" if attack.path.startswith("/admin") else "fraud"
             content = {b"content-type": attack.content_type.encode("latin-1")} if attack.body is not None else {}
             signed = {key.encode(): value.encode() for key, value in headers[who].items()} | content
             answer = await api.ask(attack.method, attack.path, content=attack.body, headers=signed)

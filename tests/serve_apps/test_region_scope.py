@@ -46,6 +46,7 @@ READING = {
         "SELECT f.receipt_id FROM unnest(%(receipts)s::text[]) r, "
         "mail.schedule(r, 'a@example.com', '', false, 'rep', NULL, 60) f WHERE f.receipt_id IS NOT NULL"
     ),
+    "retail.reveal_contacts": ("SELECT c FROM unnest(%(customers)s::text[]) c, retail.reveal_contacts(%(scope)s, c)"),
     "search.find_customers_by_contact": (
         "SELECT customer_id FROM search.find_customers_by_contact('maria.kowalski@example.com', NULL, 1000)"
     ),
@@ -176,3 +177,21 @@ def test_a_scope_does_not_outlive_its_transaction(settings, sign_ins, filled):
         assert len(api.execute(READING["retail.find_receipts"], everything).fetchall()) == 2
         api.commit()
         assert api.execute("SELECT * FROM retail.receipts").fetchall() == []
+
+
+@pytest.mark.parametrize("column", ["email", "email_norm", "phone", "phone_norm", "address", "customer_id"])
+def test_the_serving_role_cannot_read_contacts_but_by_the_function(settings, sign_ins, filled, column):
+    with connect(settings, DatabaseRole.API) as api, api.transaction():
+        api.execute("SELECT set_config('app.scope', %s, true)", (scope_of(sign_ins, "rep.all"),))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), api.transaction():
+            api.execute(f"SELECT {column} FROM retail.customer_contacts")
+
+
+def test_the_owner_of_the_tables_sees_no_more_than_the_scope_in_its_own_functions(settings, owner, sign_ins, filled):
+    for name, regions in SCOPES.items():
+        with owner.transaction():
+            owner.execute("SET LOCAL ROLE receipts_owner")
+            assert owner.execute("SELECT * FROM retail.customer_contacts").fetchall() == []
+            owner.execute("SELECT set_config('app.scope', %s, true)", (scope_of(sign_ins, name),))
+            seen = {row[0] for row in owner.execute("SELECT customer_id FROM retail.customer_contacts").fetchall()}
+        assert seen == {filled[region][1] for region in regions}, name
