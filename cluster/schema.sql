@@ -250,6 +250,30 @@ $_$;
 
 ALTER FUNCTION audit.list_months() OWNER TO receipts_owner;
 
+CREATE FUNCTION audit.list_views(p_receipt_id text, p_most integer) RETURNS TABLE(viewed_by text, viewed_at timestamp with time zone, times bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce(p.display_name, v.principal_id), max(v.occurred_at), count(*)
+    FROM retail.receipts r
+    JOIN retail.stores s ON s.store_id = r.store_id
+    CROSS JOIN LATERAL (
+        SELECT e.principal_id, e.occurred_at
+        FROM audit.events e
+        WHERE e.receipt_ids[1] = p_receipt_id AND e.outcome = 'answered'
+            AND e.route IN ('GET /receipt/{receipt_id}', 'GET /receipt/')
+        ORDER BY e.occurred_at DESC
+        LIMIT 1000
+    ) v
+    LEFT JOIN access.principals p ON p.principal_id = v.principal_id
+    WHERE r.receipt_id = p_receipt_id AND r.region_id = ANY (access.my_regions())
+    GROUP BY v.principal_id, p.display_name, (v.occurred_at AT TIME ZONE s.time_zone)::date
+    ORDER BY max(v.occurred_at) DESC
+    LIMIT p_most
+$$;
+
+ALTER FUNCTION audit.list_views(p_receipt_id text, p_most integer) OWNER TO receipts_owner;
+
 CREATE FUNCTION audit.make_partitions(p_today date DEFAULT CURRENT_DATE) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1130,6 +1154,20 @@ CREATE FUNCTION search.likeness_costs(p_alike real) RETURNS real
     RETURN ((((0.3)::double precision * (p_alike - (0.8)::double precision)) + (CASE WHEN (p_alike > (0.99)::double precision) THEN 0.1 ELSE (0)::numeric END)::double precision))::real;
 
 ALTER FUNCTION search.likeness_costs(p_alike real) OWNER TO receipts_search;
+
+CREATE FUNCTION search.list_returns(p_receipt_id text, p_most integer) RETURNS TABLE(receipt_id text, purchased_at timestamp with time zone, store_id integer, total_cents bigint, document text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT r.receipt_id, r.purchased_at, r.store_id, r.total_cents, r.document
+    FROM retail.receipts r
+    WHERE r.receipt_type = 'return' AND r.document::jsonb ->> 'original_receipt_id' = p_receipt_id
+        AND r.region_id = ANY (access.my_regions())
+    ORDER BY r.purchased_at, r.receipt_id
+    LIMIT p_most
+$$;
+
+ALTER FUNCTION search.list_returns(p_receipt_id text, p_most integer) OWNER TO receipts_search;
 
 CREATE FUNCTION search.near_words(p_spellings text[], p_starts integer[], p_ends integer[], p_costs real[], p_edits integer, p_most integer) RETURNS TABLE(word text, starts integer, ends integer, cost real)
     LANGUAGE sql STABLE
@@ -2522,11 +2560,15 @@ CREATE INDEX chains_open ON audit.chains USING btree (chain) WHERE (closed_at IS
 
 CREATE INDEX events_by_customer ON ONLY audit.events USING gin (customer_ids);
 
+CREATE INDEX events_by_opened_receipt ON ONLY audit.events USING btree ((receipt_ids[1]), occurred_at) WHERE ((outcome = 'answered'::text) AND (route = ANY (ARRAY['GET /receipt/{receipt_id}'::text, 'GET /receipt/'::text])));
+
 CREATE INDEX events_by_principal ON ONLY audit.events USING btree (principal_id, occurred_at);
 
 CREATE INDEX events_other_customer_ids_idx ON audit.events_other USING gin (customer_ids);
 
 CREATE INDEX events_other_principal_id_occurred_at_idx ON audit.events_other USING btree (principal_id, occurred_at);
+
+CREATE INDEX events_other_receipt_ids_occurred_at_idx ON audit.events_other USING btree ((receipt_ids[1]), occurred_at) WHERE ((outcome = 'answered'::text) AND (route = ANY (ARRAY['GET /receipt/{receipt_id}'::text, 'GET /receipt/'::text])));
 
 CREATE INDEX projections_in_order ON ONLY audit.projections USING btree ("position");
 
@@ -2592,6 +2634,8 @@ CREATE INDEX receipts_by_customer ON retail.receipts USING btree (customer_id, p
 
 CREATE INDEX receipts_by_day ON retail.receipts USING btree (purchased_on, total_cents);
 
+CREATE INDEX receipts_by_original ON retail.receipts USING btree ((((document)::jsonb ->> 'original_receipt_id'::text))) WHERE (receipt_type = 'return'::text);
+
 CREATE INDEX receipts_by_sku_key ON retail.receipts USING gin (retail.sku_keys(skus, purchased_on));
 
 CREATE INDEX receipts_by_store_day ON retail.receipts USING btree (store_id, purchased_on, total_cents);
@@ -2607,6 +2651,8 @@ ALTER INDEX audit.events_by_customer ATTACH PARTITION audit.events_other_custome
 ALTER INDEX audit.events_pkey ATTACH PARTITION audit.events_other_pkey;
 
 ALTER INDEX audit.events_by_principal ATTACH PARTITION audit.events_other_principal_id_occurred_at_idx;
+
+ALTER INDEX audit.events_by_opened_receipt ATTACH PARTITION audit.events_other_receipt_ids_occurred_at_idx;
 
 ALTER INDEX audit.projections_pkey1 ATTACH PARTITION audit.projections_other_pkey;
 
@@ -2816,6 +2862,9 @@ REVOKE ALL ON FUNCTION audit.list_months() FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.list_months() TO receipts_retention;
 GRANT ALL ON FUNCTION audit.list_months() TO receipts_pipeline;
 
+REVOKE ALL ON FUNCTION audit.list_views(p_receipt_id text, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION audit.list_views(p_receipt_id text, p_most integer) TO receipts_api;
+
 REVOKE ALL ON FUNCTION audit.make_partitions(p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION audit.make_partitions(p_today date) TO receipts_pipeline;
 
@@ -2892,6 +2941,9 @@ GRANT ALL ON FUNCTION search.learn_renamed() TO receipts_owner;
 
 REVOKE ALL ON FUNCTION search.learn_written() FROM PUBLIC;
 GRANT ALL ON FUNCTION search.learn_written() TO receipts_owner;
+
+REVOKE ALL ON FUNCTION search.list_returns(p_receipt_id text, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION search.list_returns(p_receipt_id text, p_most integer) TO receipts_api;
 
 REVOKE ALL ON FUNCTION search.near_words(p_spellings text[], p_starts integer[], p_ends integer[], p_costs real[], p_edits integer, p_most integer) FROM PUBLIC;
 

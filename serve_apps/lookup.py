@@ -21,7 +21,7 @@ from receipts.access import Permission
 from receipts.database import DatabaseRole, open_connection
 from receipts.errors import NotFound
 from receipts.identity import MAX_REGISTER, MAX_SEQUENCE, MAX_STORE, NaturalKey, parse_receipt_id, receipt_id
-from serve_apps import batch
+from serve_apps import batch, timeline
 from serve_apps.api import build_api
 from serve_apps.audit import CUSTOMER_SERVICE, event_so_far
 from serve_apps.batch import ReceiptAnswer
@@ -80,7 +80,7 @@ def build_app(settings: Settings) -> FastAPI:
         async with aclosing(lookups):
             yield
 
-    app = build_api("Receipt lookup", context, [batch.router, router], lifespan=lifespan)
+    app = build_api("Receipt lookup", context, [batch.router, router, timeline.router], lifespan=lifespan)
     app.state.lookups = context.questions["lookup"] = lookups
     app.state.shortcut = Shortcut("/", "receipt_id", "", _TYPED, Permission.READ_RECEIPTS, partial(_find, lookups))
     return app

@@ -64,6 +64,7 @@ ASKED = {
             f"&sequence_number={s.sequence_number}"
         )
     ),
+    "GET /receipt/{receipt_id}/timeline": Route(lambda s: f"/receipt/{s.receipt_id}/timeline"),
     "POST /receipt/batch": Route(lambda s: "/receipt/batch", lambda s: {"receipt_ids": [s.receipt_id]}, hidden=200),
     "POST /receipt/deliver/": Route(
         lambda s: "/receipt/deliver/", lambda s: {"receipt_id": s.receipt_id, "email": "a@example.com"}, found=202
@@ -152,7 +153,7 @@ def callers(settings, sign_ins, owner):
 
 
 def shown(answer: Any, subject: Subject) -> bool:
-    """Say whether an answer tells anything of a subject but the ids that the caller gave."""
+    """Say whether an answer tells anything of a subject (its store is called like its customer) but the given ids."""
     told = answer.json()
     told.pop("not_found", None)
     of_deliveries = told.get("deliveries", [told] if "delivery_id" in told else [])

@@ -12,6 +12,7 @@ from tests.fixtures.serving import PRINCIPALS, running
 # Every route of the API and the one permission it needs.
 ROUTES = {
     "GET /receipt/{receipt_id}": Permission.READ_RECEIPTS,
+    "GET /receipt/{receipt_id}/timeline": Permission.READ_RECEIPTS,
     "POST /receipt/batch": Permission.READ_RECEIPTS,
     "GET /receipt/": Permission.READ_RECEIPTS,
     "POST /receipt/deliver/": Permission.DELIVER_RECEIPTS,

@@ -8,10 +8,11 @@ import psycopg
 import pytest
 
 from receipts.database import DatabaseRole, connect
-from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
+from tests.fixtures.retail import make_customer, make_receipt, make_return, make_store, store_rows
 
 EAST, WEST = 1, 2
 SCHEMAS = ["access", "audit", "auth", "ingest", "mail", "retail", "search", "sync"]
+ORIGINAL = make_receipt(sequence_number=900).receipt_id  # named by a return of either region
 # What the serving role may read, and the regions a row belongs to, as SQL over its columns with a superuser's eyes.
 REGIONAL = {
     "retail.receipts": "ARRAY[region_id]",
@@ -46,6 +47,8 @@ READING = {
         "SELECT f.receipt_id FROM unnest(%(receipts)s::text[]) r, "
         "mail.schedule(r, 'a@example.com', '', false, 'rep', NULL, 60) f WHERE f.receipt_id IS NOT NULL"
     ),
+    "audit.list_views": "SELECT r FROM unnest(%(receipts)s::text[]) r, audit.list_views(r, 1000)",
+    "search.list_returns": f"SELECT receipt_id FROM search.list_returns('{ORIGINAL}', 1000)",
     "retail.reveal_contacts": ("SELECT c FROM unnest(%(customers)s::text[]) c, retail.reveal_contacts(%(scope)s, c)"),
     "search.find_customers_by_contact": (
         "SELECT customer_id FROM search.find_customers_by_contact('maria.kowalski@example.com', NULL, 1000)"
@@ -71,22 +74,32 @@ OTHERS = {
 
 @pytest.fixture
 def filled(settings, owner):
-    """Two regions, in each a store, a customer with a profile and insights, and a receipt."""
+    """Two regions, in each a store, a customer with a profile and insights, and a return that somebody looked at."""
     ids: dict[int, tuple[str, str]] = {}
     for region, store_id in ((EAST, 367), (WEST, 400)):
         customer = f"C000000{region}"
-        receipt = make_receipt(store_id=store_id, customer_id=customer)
+        receipt = make_return(ORIGINAL, store_id=store_id, customer_id=customer)
         store_rows(
             settings,
             stores=[make_store(store_id=store_id, region_id=region)],
             customers=[make_customer(customer_id=customer, home_store_id=store_id)],
             receipts=[receipt],
         )
+        note_look(owner, receipt.receipt_id)
         owner.execute("INSERT INTO retail.customer_profiles VALUES (%s, %s, 1, 1, now(), '{}')", (customer, [region]))
         fill_row(owner, "retail.spending_insights", customer_id=customer)
         fill_row(owner, "mail.deliveries", customer_id=customer, receipt_id=receipt.receipt_id)
         ids[region] = (receipt.receipt_id, customer)
     return ids
+
+
+def note_look(owner, receipt_id: str) -> None:
+    """Put a look at a receipt on record."""
+    owner.execute(
+        "INSERT INTO audit.events VALUES (gen_random_uuid(), now(), 'rep.all', 'cs_rep', '', "
+        "'GET /receipt/{receipt_id}', 'answered', 200, %s, '{}', 'customer_service', '', '', '')",
+        ([receipt_id],),
+    )
 
 
 def fill_row(owner, table: str, **given: str) -> None:
