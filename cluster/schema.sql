@@ -838,6 +838,12 @@ $_$;
 
 ALTER FUNCTION retail.name_keys(p_name_norm text) OWNER TO receipts_owner;
 
+CREATE FUNCTION retail.operator_key(p_document text) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$ SELECT split_part(split_part(left(p_document, 400), '"operator_id":"', 2), '"', 1) $$;
+
+ALTER FUNCTION retail.operator_key(p_document text) OWNER TO receipts_owner;
+
 CREATE FUNCTION retail.reveal_contacts(p_scope text, p_customer_id text) RETURNS TABLE(email text, phone text, address text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -1589,6 +1595,165 @@ END
 $$;
 
 ALTER FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) OWNER TO receipts_search;
+
+CREATE FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_register integer, p_operator text, p_number_from integer, p_number_to integer, p_time_from time without time zone, p_time_to time without time zone, p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) RETURNS TABLE(document text, store_name text, time_zone text, purchased_on date, purchased_at timestamp with time zone, score real, store_score real, date_score real, amount_score real, customer_score real, tender_score real, skus text[], terms integer[], similarities real[], literals boolean[], searched_from date)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET plan_cache_mode TO 'force_custom_plan'
+    AS $$
+DECLARE
+    v_regions smallint[] := access.my_regions();
+    v_enough CONSTANT integer := 500;
+    v_most_keys CONSTANT integer := 1500;  -- of an index, in one window: some microseconds each
+    v_low bigint := p_low - p_amount_tolerance;
+    v_high bigint := p_high + p_amount_tolerance;
+    -- Register and number as they stand in a receipt's id (receipts/identity.py), which is parsed for nothing else.
+    v_register text := lpad(p_register::text, 3, '0');
+    v_number_from text := lpad(p_number_from::text, 6, '0');
+    v_number_to text := lpad(p_number_to::text, 6, '0');
+    v_operator_key text := split_part(to_json(p_operator)::text, '"', 2);
+    v_time_from time := CASE WHEN p_time_to IS NULL THEN p_time_from ELSE coalesce(p_time_from, '00:00') END;
+    v_time_before time := CASE WHEN p_time_to < '23:59' THEN p_time_to + interval '1 minute' ELSE '24:00' END;
+    v_tenders text[] := (SELECT array_agg('%"tender_type":"' || t || '"%') FROM unnest(p_tenders) AS t);
+    v_store_weight real := CASE WHEN p_store_ids IS NULL THEN 0 ELSE 2 END;
+    v_date_weight real := CASE WHEN coalesce(p_date_from, p_date_to) IS NULL THEN 0 ELSE 2 END;
+    v_amount_weight real := CASE WHEN coalesce(p_low, p_high) IS NULL THEN 0 ELSE 2 END;
+    v_tender_weight real := CASE WHEN p_tenders IS NULL THEN 0 ELSE 1 END;
+    v_customer_weight real := CASE WHEN p_customer_ids IS NULL THEN 0 ELSE 3 END;
+    v_card_weight real := CASE WHEN p_card IS NULL THEN 0 ELSE 3 END;
+    v_product_weight real := CASE WHEN p_skus IS NULL THEN 0 ELSE 3 END;
+    v_is_named boolean := coalesce(p_receipt_id, p_card) IS NOT NULL OR p_customer_ids IS NOT NULL;
+    v_oldest date := greatest(p_date_from - p_date_tolerance, (SELECT min(r.purchased_on) FROM retail.receipts r));
+    v_to date := least(p_date_to + p_date_tolerance, (SELECT max(r.purchased_on) FROM retail.receipts r));
+    v_from date;
+    -- At first as many days as have five thousand receipts in the stores asked for, by what the planner knows.
+    v_receipts real := (SELECT c.reltuples FROM pg_class c WHERE c.oid = 'retail.receipts'::regclass)
+        * CASE WHEN p_store_ids IS NULL THEN 1
+        ELSE cardinality(p_store_ids) / greatest((SELECT count(*) FROM retail.stores), 1)::real END;
+    v_span integer := CASE WHEN v_is_named THEN v_to - v_oldest + 1 WHEN v_receipts > 0
+        THEN least(3650, ceil(5000 * (v_to - v_oldest + 1) / v_receipts)) ELSE 28 END;
+    v_bought text[];  -- articles, where other constraints leave few receipts
+    v_keys text[];  -- and keys of them in the index, where they do not
+    v_found search.candidate[] := '{}';
+    v_before integer;
+BEGIN
+    WHILE v_to >= v_oldest AND cardinality(v_found) < v_enough LOOP
+        v_from := greatest(v_oldest, v_to - v_span + 1);
+        IF p_skus IS NULL THEN
+            NULL;
+        ELSIF v_is_named OR p_store_ids IS NOT NULL THEN
+            v_bought := p_skus;
+            v_keys := NULL;
+        ELSE
+            v_bought := NULL;
+            IF cardinality(p_skus) * (1 + (v_to - v_from) / 7) > v_most_keys THEN
+                v_from := v_oldest;  -- so few fit so far that those of all years together are quickly read
+                v_keys := p_skus;
+            ELSE
+                SELECT array_agg(DISTINCT w || ':' || s) INTO v_keys
+                FROM unnest(p_skus) AS s,
+                    generate_series((v_from - date '1970-01-01') / 7, (v_to - date '1970-01-01') / 7) AS w;
+            END IF;
+        END IF;
+        v_before := cardinality(v_found);
+        SELECT v_found || coalesce(array_agg(f::search.candidate), '{}') INTO v_found FROM (
+            SELECT c.receipt_id, c.skus, c.purchased_at, c.purchased_on,
+                (v_store_weight * coalesce(c.store_score, 0) + v_date_weight * coalesce(c.date_score, 0)
+                    + v_amount_weight * coalesce(c.amount_score, 0) + v_tender_weight * coalesce(c.tender_score, 0)
+                    + v_customer_weight * coalesce(c.customer_score, 0) + v_card_weight)::real AS points,
+                c.store_score, c.date_score, c.amount_score, c.customer_score, c.tender_score
+            FROM (
+                SELECT r.receipt_id, r.skus, r.purchased_at, r.purchased_on,
+                    CASE WHEN p_store_ids IS NULL THEN NULL
+                    ELSE p_store_scores[array_position(p_store_ids, r.store_id)] END AS store_score,
+                    CASE WHEN v_date_weight = 0 THEN NULL
+                    ELSE 1 - 0.5 * greatest(p_date_from - r.purchased_on, r.purchased_on - p_date_to, 0)
+                        / greatest(p_date_tolerance, 1) END::real AS date_score,
+                    CASE WHEN v_amount_weight = 0 THEN NULL
+                    ELSE 1 - 0.5 * greatest(p_low - r.total_cents, r.total_cents - p_high, 0)
+                        / greatest(p_amount_tolerance, 1) END::real AS amount_score,
+                    CASE WHEN p_customer_ids IS NULL THEN NULL
+                    ELSE p_customer_scores[array_position(p_customer_ids, r.customer_id)] END AS customer_score,
+                    CASE WHEN v_tenders IS NULL THEN NULL
+                    ELSE (r.document LIKE ANY (v_tenders))::integer END::real AS tender_score
+                FROM retail.receipts r
+                WHERE r.region_id = ANY (v_regions)
+                    AND (p_receipt_id IS NULL OR r.receipt_id = p_receipt_id)
+                    AND (p_store_ids IS NULL OR r.store_id = ANY (p_store_ids))
+                    AND r.purchased_on BETWEEN v_from AND v_to
+                    AND (v_low IS NULL OR r.total_cents >= v_low)
+                    AND (v_high IS NULL OR r.total_cents <= v_high)
+                    AND (p_customer_ids IS NULL OR r.customer_id = ANY (p_customer_ids))
+                    AND (p_card IS NULL OR r.card_last4 @> ARRAY[p_card])
+                    -- Hashed, where && would compare each article with each.
+                    AND (v_bought IS NULL OR EXISTS (SELECT FROM unnest(r.skus) AS b(sku) WHERE b.sku = ANY (v_bought)))
+                    AND (v_keys IS NULL OR retail.sku_keys(r.skus, r.purchased_on) && v_keys)
+                    AND (p_without IS NULL OR NOT r.skus && p_without)
+                    AND (v_register IS NULL OR substr(r.receipt_id, 12, 3) = v_register)
+                    AND (v_number_from IS NULL OR substr(r.receipt_id, 15, 6) >= v_number_from)
+                    AND (v_number_to IS NULL OR substr(r.receipt_id, 15, 6) <= v_number_to)
+                    AND (p_operator IS NULL OR (
+                        retail.operator_key(r.document) = v_operator_key
+                        AND r.document::json ->> 'operator_id' = p_operator
+                    ))
+                    AND (v_time_from IS NULL OR (
+                        SELECT local.time >= v_time_from AND local.time < v_time_before
+                        FROM retail.stores s, LATERAL (
+                            SELECT (r.purchased_at AT TIME ZONE s.time_zone)::time
+                        ) AS local (time)
+                        WHERE s.store_id = r.store_id
+                    ))
+            ) AS c
+            ORDER BY points DESC, c.purchased_at DESC
+            LIMIT 4 * v_enough
+        ) AS f;
+        v_to := v_from - 1;
+        v_span := least(8 * v_span, 1 + ceil(1.2 * v_span * (v_enough - cardinality(v_found))
+            / greatest(cardinality(v_found) - v_before, 1)))::integer;
+    END LOOP;
+    RETURN QUERY
+        WITH candidate AS MATERIALIZED (
+            SELECT * FROM unnest(v_found)
+        ), product AS MATERIALIZED (
+            SELECT * FROM unnest(p_skus, p_terms, p_similarities, p_literals) AS p(sku, term, similarity, is_literal)
+        ), held AS MATERIALIZED (
+            SELECT c.receipt_id, p.sku, p.term, p.similarity, p.is_literal
+            FROM candidate c CROSS JOIN LATERAL unnest(c.skus) AS s(sku) JOIN product p ON p.sku = s.sku
+        ), best AS (
+            SELECT t.receipt_id, sum(t.similarity) / p_phrases AS product_score
+            FROM (
+                SELECT h.receipt_id, h.term, max(h.similarity) AS similarity FROM held h GROUP BY h.receipt_id, h.term
+            ) t
+            GROUP BY t.receipt_id
+        ), scored AS (
+            SELECT c.*,
+                coalesce((c.points + v_product_weight * coalesce(b.product_score, 0)) / nullif(v_store_weight
+                    + v_date_weight + v_amount_weight + v_tender_weight + v_customer_weight + v_card_weight
+                    + v_product_weight, 0), 1)::real AS score
+            FROM candidate c LEFT JOIN best b ON b.receipt_id = c.receipt_id
+        ), page AS MATERIALIZED (
+            SELECT * FROM scored s
+            WHERE p_after_id IS NULL OR (s.score, s.purchased_at, s.receipt_id) < (p_after_score, p_after_at, p_after_id)
+            ORDER BY s.score DESC, s.purchased_at DESC, s.receipt_id DESC
+            LIMIT p_rows
+        )
+        SELECT r.document, s.name, s.time_zone, r.purchased_on, r.purchased_at, g.score,
+            g.store_score, g.date_score, g.amount_score, g.customer_score, g.tender_score,
+            m.skus, m.terms, m.similarities, m.literals, CASE WHEN v_to >= v_oldest THEN v_from END
+        FROM page g
+        JOIN retail.receipts r ON r.receipt_id = g.receipt_id
+        JOIN retail.stores s ON s.store_id = r.store_id
+        CROSS JOIN LATERAL (
+            SELECT array_agg(h.sku ORDER BY h.similarity DESC, h.sku), array_agg(h.term ORDER BY h.similarity DESC, h.sku),
+                array_agg(h.similarity ORDER BY h.similarity DESC, h.sku),
+                array_agg(h.is_literal ORDER BY h.similarity DESC, h.sku)
+            FROM held h WHERE h.receipt_id = g.receipt_id
+        ) AS m(skus, terms, similarities, literals)
+        ORDER BY g.score DESC, r.purchased_at DESC, r.receipt_id DESC;
+END
+$$;
+
+ALTER FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_register integer, p_operator text, p_number_from integer, p_number_to integer, p_time_from time without time zone, p_time_to time without time zone, p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) OWNER TO receipts_search;
 
 CREATE FUNCTION search.search_terms(p_lexical text[], p_embeddings text[], p_most integer) RETURNS TABLE(skus text[], terms integer[], similarities real[], literals boolean[])
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -2634,6 +2799,8 @@ CREATE INDEX receipts_by_customer ON retail.receipts USING btree (customer_id, p
 
 CREATE INDEX receipts_by_day ON retail.receipts USING btree (purchased_on, total_cents);
 
+CREATE INDEX receipts_by_operator ON retail.receipts USING btree (retail.operator_key(document), purchased_on) WHERE (retail.operator_key(document) <> ''::text);
+
 CREATE INDEX receipts_by_original ON retail.receipts USING btree ((((document)::jsonb ->> 'original_receipt_id'::text))) WHERE (receipt_type = 'return'::text);
 
 CREATE INDEX receipts_by_sku_key ON retail.receipts USING gin (retail.sku_keys(skus, purchased_on));
@@ -2963,6 +3130,9 @@ REVOKE ALL ON FUNCTION search.search_products(p_lexical text, p_embedding public
 
 REVOKE ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) TO receipts_api;
+
+REVOKE ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_register integer, p_operator text, p_number_from integer, p_number_to integer, p_time_from time without time zone, p_time_to time without time zone, p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION search.search_receipts(p_receipt_id text, p_store_ids integer[], p_store_scores real[], p_date_from date, p_date_to date, p_date_tolerance integer, p_low bigint, p_high bigint, p_amount_tolerance bigint, p_customer_ids text[], p_customer_scores real[], p_card text, p_tenders text[], p_skus text[], p_terms integer[], p_similarities real[], p_literals boolean[], p_phrases integer, p_without text[], p_register integer, p_operator text, p_number_from integer, p_number_to integer, p_time_from time without time zone, p_time_to time without time zone, p_after_score real, p_after_at timestamp with time zone, p_after_id text, p_rows integer) TO receipts_api;
 
 REVOKE ALL ON FUNCTION search.search_terms(p_lexical text[], p_embeddings text[], p_most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION search.search_terms(p_lexical text[], p_embeddings text[], p_most integer) TO receipts_api;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import date
 from typing import Annotated, Self
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from configs.settings import Settings
 from receipts.access import Permission
+from receipts.identity import MAX_REGISTER, MAX_SEQUENCE
 from receipts.models import CustomerId, TenderType
 from receipts.text import normalise_phone
 from serve_apps.api import build_api
@@ -19,7 +21,7 @@ from serve_apps.search_answering import Page, Person, Search, answer_search, cus
 from serve_apps.search_answers import SearchAnswer, Understood
 from serve_apps.search_knowledge import ShopKnowledge, Shops, knowing_shops
 from serve_apps.search_products import Term
-from serve_apps.search_wanted import AMOUNT_TOLERANCE_CENTS, DATE_TOLERANCE_DAYS, Likely, Wanted
+from serve_apps.search_wanted import AMOUNT_TOLERANCE_CENTS, DATE_TOLERANCE_DAYS, Likely, Roll, Wanted
 from serve_apps.serving import Serving, ServingContext, serving_context
 from serve_apps.understanding.query import Cents, Days, Kind
 from serve_apps.understanding.stores import match_store
@@ -31,12 +33,23 @@ Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2099, 12, 31))]
 Cent = Annotated[int, Field(ge=-(10**11), le=10**11)]
 Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
 Phone = Annotated[str, StringConstraints(strip_whitespace=True, max_length=30, pattern=r"^[+0-9 ().\-/]*$")]
+Number = Annotated[int, Field(ge=1, le=MAX_SEQUENCE)]
+Clock = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Operator = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=20, pattern=r"^[^\x00-\x1f\x7f]+$")
+]
 
 _PHONE_DIGITS = 7  # a number without its area code; fewer are a guess at many people's
 _ASKABLE = (
     "store", "date_from", "date_to", "amount_cents", "amount_min_cents", "amount_max_cents", "customer_name",
-    "customer_id", "customer_email", "customer_phone", "card_last4", "tender", "items",
+    "customer_id", "customer_email", "customer_phone", "card_last4", "tender", "items", "register_id", "operator_id",
+    "number_from", "number_to", "time_from", "time_to",
 )  # fmt: skip
+_RANGES = (
+    ("date_from", "date_to"), ("amount_min_cents", "amount_max_cents"), ("number_from", "number_to"),
+    ("time_from", "time_to"),
+)  # fmt: skip
+_EVERYWHERE = {"register_id", "number_from", "number_to"}  # every store has them
 
 
 class FuzzyQuestion(BaseModel):
@@ -59,18 +72,31 @@ class FuzzyQuestion(BaseModel):
     card_last4: Annotated[str, StringConstraints(pattern=r"^[0-9]{4}$")] | None = None
     tender: TenderType | None = None
     items: Annotated[list[Words], Field(min_length=1, max_length=8)] | None = None
+    register_id: Annotated[int, Field(ge=1, le=MAX_REGISTER)] | None = None
+    operator_id: Operator | None = None
+    number_from: Number | None = None
+    number_to: Number | None = None
+    time_from: Clock | None = None
+    time_to: Clock | None = None
     limit: int = Field(20, ge=1, le=100)
     cursor: Annotated[str, StringConstraints(max_length=200)] | None = None
 
     @model_validator(mode="after")
     def _asks(self) -> Self:
-        if all(getattr(self, name) is None for name in _ASKABLE):
+        asked = {name for name in _ASKABLE if getattr(self, name) is not None}
+        if not asked:
             raise ValueError(f"give at least one of: {', '.join(_ASKABLE)}")
-        if self.date_from and self.date_to and self.date_from > self.date_to:
-            raise ValueError("date_from lies after date_to")
+        if asked <= _EVERYWHERE:
+            raise ValueError("register_id, number_from and number_to are in every store: give a store or a date too")
+        return self
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        for first, last in _RANGES:
+            low, high = getattr(self, first), getattr(self, last)
+            if low is not None and high is not None and low > high:
+                raise ValueError(f"{first} lies beyond {last}")
         low, high = self.amount_min_cents, self.amount_max_cents
-        if low is not None and high is not None and low > high:
-            raise ValueError("amount_min_cents is more than amount_max_cents")
         if self.amount_cents is not None and (low is not None or high is not None):
             raise ValueError("give amount_cents or a range of amount_min_cents and amount_max_cents, not both")
         if self.customer_phone is not None and len(normalise_phone(self.customer_phone)) < _PHONE_DIGITS:
@@ -104,11 +130,8 @@ async def _wanted(
     person = Person(question.customer_id, question.customer_email, question.customer_phone, question.customer_name)
     customers, note = await customers_wanted(context, caller.principal, person)
     notes.extend(note)
-    terms: list[Term] = []
-    for item in question.items or ():
-        words = shops.corrected(item)
-        terms.append(Term(item, words))
-        resolved.append(_taken_for(Kind.PRODUCT, item, words))
+    terms = [Term(item, shops.corrected(item)) for item in question.items or ()]
+    resolved += [_taken_for(Kind.PRODUCT, term.text, term.lexical) for term in terms]
     return (
         Wanted(
             stores=stores,
@@ -122,6 +145,7 @@ async def _wanted(
             tenders=(question.tender,) if question.tender else (),
             terms=tuple(terms),
             products=await shops.products.of(terms) if terms else None,
+            roll=_roll(question),
         ),
         resolved,
         notes,
@@ -140,6 +164,10 @@ def _cents(question: FuzzyQuestion) -> Cents | None:
     if question.amount_min_cents is None and question.amount_max_cents is None:
         return None
     return Cents(question.amount_min_cents, question.amount_max_cents)
+
+
+def _roll(question: FuzzyQuestion) -> Roll:
+    return Roll(**question.model_dump(include={field.name for field in fields(Roll)}))
 
 
 def _taken_for(kind: Kind, said: str, value: str) -> Understood:

@@ -13,5 +13,6 @@ FROM search.search_receipts(
     %(low)s::bigint, %(high)s::bigint, %(amount_tolerance)s::bigint,
     %(customer_ids)s::text[], %(customer_scores)s::real[], %(card)s::text, %(tenders)s::text[],
     %(skus)s::text[], %(terms)s::integer[], %(similarities)s::real[], %(literals)s::boolean[], %(phrases)s::integer,
-    %(without)s::text[], %(after_score)s::real, %(after_at)s::timestamptz, %(after_id)s::text, %(rows)s::integer
+    %(without)s::text[], %(register_id)s::integer, %(operator_id)s::text, %(number_from)s::integer,
+    %(number_to)s::integer, %(time_from)s::time, %(time_to)s::time, %(after_score)s::real, %(after_at)s::timestamptz, %(after_id)s::text, %(rows)s::integer
 );

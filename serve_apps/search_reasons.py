@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
+from receipts.identity import natural_key
 from receipts.money import format_cents
 from serve_apps.search_answers import Highlight, Match
-from serve_apps.search_wanted import Wanted
+from serve_apps.search_wanted import Roll, Wanted
 from serve_apps.summaries import ReceiptSummary
 from serve_apps.understanding.query import Kind
 
@@ -60,7 +61,7 @@ def reasons(wanted: Wanted, near: Closeness, receipt: ReceiptSummary, lines: lis
     if near.tender:
         how = " or ".join(tender.replace("_", " ") for tender in wanted.tenders)
         found.append(Match(field=Kind.TENDER, kind="exact", reason=f"paid by {how}"))
-    return [*found, *_product_reasons(wanted, near, lines)]
+    return [*found, *_roll_reasons(wanted.roll, receipt), *_product_reasons(wanted, near, lines)]
 
 
 def highlights(near: Closeness, lines: list[dict[str, Any]]) -> list[Highlight]:
@@ -68,6 +69,19 @@ def highlights(near: Closeness, lines: list[dict[str, Any]]) -> list[Highlight]:
     skus = set(near.skus or ())
     held = [line for line in lines if line["sku"] in skus][:_MOST_HIGHLIGHTS]
     return [Highlight(line_number=line["line_number"], description=line["description"]) for line in held]
+
+
+def _roll_reasons(roll: Roll, receipt: ReceiptSummary) -> list[Match]:
+    """Return the reasons by what the till's roll says; all of it is exact."""
+    key = natural_key(receipt.receipt_id)
+    clock = receipt.purchased_local[-len("HH:MM") :]
+    asked = {
+        Kind.REGISTER: (roll.register_id, f"rung up at register {key.register_id}"),
+        Kind.OPERATOR: (roll.operator_id, f"rung up by operator {roll.operator_id}"),
+        Kind.NUMBER: (roll.number_from or roll.number_to, f"number {key.sequence_number}"),
+        Kind.TIME: (roll.time_from or roll.time_to, f"at {clock} by the store's clock"),
+    }
+    return [Match(field=kind, kind="exact", reason=words) for kind, (value, words) in asked.items() if value]
 
 
 def _product_reasons(wanted: Wanted, near: Closeness, lines: list[dict[str, Any]]) -> list[Match]:

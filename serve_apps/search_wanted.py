@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from serve_apps.search_products import Products, Term
 from serve_apps.understanding.query import RELAXABLE, Cents, Days, Kind
@@ -30,11 +30,28 @@ class Likely:
 
 
 @dataclass(frozen=True, slots=True)
+class Roll:
+    """What a till's roll says of a receipt, both ends included; times are HH:MM of the store's clock."""
+
+    register_id: int | None = None
+    operator_id: str | None = None
+    number_from: int | None = None
+    number_to: int | None = None
+    time_from: str | None = None
+    time_to: str | None = None
+
+    @property
+    def tells(self) -> bool:
+        """Say whether receipts can be found by it alone: registers and numbers are the same in every store."""
+        return any(value is not None for value in (self.operator_id, self.time_from, self.time_to))
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Constraints; None is not asked for. Tolerances widen what is found and lower its rank.
 
     `products` are those that answer the `terms`; a receipt that holds one of the SKUs in `without` is not found.
-    `tenders` only rank: who paid may remember it wrongly.
+    `tenders` only rank: who paid may remember it wrongly. What the `roll` says is exact and never given up.
     """
 
     receipt_id: str | None = None
@@ -50,12 +67,13 @@ class Wanted:
     terms: tuple[Term, ...] = ()
     products: Products | None = None
     without: tuple[str, ...] = ()
+    roll: Roll = Roll()
 
     @property
     def is_empty(self) -> bool:
-        """Say whether nothing is asked for."""
+        """Say whether nothing is asked for that a receipt can be found by."""
         asked = (self.receipt_id, self.stores, self.days, self.cents, self.customers, self.card_last4)
-        return not (self.terms or self.tenders) and all(value is None for value in asked)
+        return not (self.terms or self.tenders or self.roll.tells) and all(value is None for value in asked)
 
     def parameters(self) -> dict[str, object]:
         """Return the parameters of the statement `search_receipts`."""
@@ -79,6 +97,7 @@ class Wanted:
             "literals": self.products.literals if self.products else None,
             "phrases": len(self.terms),
             "without": list(self.without) or None,
+            **asdict(self.roll),
         }
 
     def constraints(self) -> dict[str, object]:
@@ -94,7 +113,9 @@ class Wanted:
             "tenders": list(self.tenders) or None,
             "by_contact": self.by_contact or None,
             "product_terms": len(self.terms) or None,
+            "by_operator": self.roll.operator_id is not None or None,  # what was typed may be a name
         }
+        said |= {key: value for key, value in asdict(self.roll).items() if key != "operator_id"}
         return {key: value for key, value in said.items() if value is not None}
 
 

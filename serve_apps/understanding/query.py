@@ -19,6 +19,10 @@ class Kind(StrEnum):
     PRODUCT = "product"
     TENDER = "tender"
     WITHOUT = "without"
+    REGISTER = "register"
+    OPERATOR = "operator"
+    NUMBER = "number"
+    TIME = "time"
 
 
 # What a search may give up when nothing fits, the least telling first; whose receipt it is is never given up.

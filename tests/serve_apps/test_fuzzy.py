@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from serve_apps.fuzzy import build_app
+from tests.fixtures.retail import store_rows
+from tests.fixtures.searching import sale
 from tests.fixtures.serving import running
 
 
@@ -125,6 +127,66 @@ async def test_how_it_was_paid_orders_what_fits(search, shelf):
     assert "tender" in (await search({"tender": "barter"}, expect=422))["field"]
 
 
+async def test_what_the_tills_roll_says_is_exact_and_told(search, shelf):
+    chicken = shelf.receipts["chicken"]
+    day = {"date_from": "2026-11-17", "date_to": "2026-11-17"}
+    asked = day | {"register_id": 3, "number_from": 1, "number_to": 1, "time_from": "12:00", "time_to": "12:00"}
+    answer = await search(asked)
+    assert shelf.names(answer) == ["chicken"]
+    told = {match["field"]: (match["kind"], match["reason"]) for match in answer["hits"][0]["matched_on"]}
+    assert told["register"] == ("exact", "rung up at register 3")
+    assert told["number"] == ("exact", "number 1")
+    assert told["time"] == ("exact", "at 12:00 by the store's clock")
+    assert chicken.sequence_number == 1
+    for wrong in (
+        {"register_id": 4},
+        {"number_from": 12, "number_to": 900},
+        {"time_to": "11:59", "time_from": "11:00"},
+    ):
+        assert (await search(asked | wrong))["hits"] == [], "whatever else is loosened, the roll is not"
+
+
+async def test_an_operator_is_found_as_printed(search, shelf):
+    tills = [sale(101, "2026-11-16", 50 + n, ["3001"], operator_id=name) for n, name in enumerate(["OP7", 'A "B"'])]
+    west = sale(201, "2026-11-16", 60, ["3001"], operator_id="OP7")
+    store_rows(shelf.settings, receipts=[*tills, west])
+    (hit,) = (await search({"operator_id": " OP7 "}))["hits"]
+    assert hit["receipt"]["receipt_id"] == tills[0].receipt_id
+    assert hit["matched_on"][-1] == {"field": "operator", "kind": "exact", "reason": "rung up by operator OP7"}
+    assert [h["receipt"]["receipt_id"] for h in (await search({"operator_id": 'A "B"'}))["hits"]] == [
+        tills[1].receipt_id
+    ]
+    for nobody in ("OP", "op7", "A ", 'A "', "%", "OP7\\", '"'):
+        assert (await search({"operator_id": nobody}))["hits"] == []
+    assert (await search({"operator_id": "OP7"}, "rep.west"))["hits"][0]["receipt"]["store_id"] == 201
+
+
+async def test_times_are_of_the_stores_own_clock(search, shelf, owner):
+    owner.execute("UPDATE retail.stores SET time_zone = 'America/Chicago' WHERE store_id = 102")
+    day = {"date_from": "2026-11-17", "date_to": "2026-11-17", "date_tolerance_days": 0}
+    assert set(shelf.names(await search(day | {"time_from": "12:00"}))) == {"chicken", "milk there"}
+    assert shelf.names(await search(day | {"time_to": "11:59"})) == ["chicken elsewhere"]
+    assert len((await search(day | {"time_from": "00:00", "time_to": "23:59"}))["hits"]) == 3
+
+
+async def test_registers_and_numbers_need_a_store_or_a_date(search, shelf):
+    for alone in ({"register_id": 3}, {"number_from": 1}, {"number_to": 9}, {"register_id": 3, "number_from": 1}):
+        problem = await search(alone, expect=422)
+        assert "give a store or a date too" in problem["detail"]
+    assert shelf.names(await search({"number_from": 8, "number_to": 9, "store": "East Liberty"})) == ["dog"]
+    unknown = await search({"register_id": 3, "store": "Timbuktu Emporium"})
+    assert (unknown["hits"], unknown["relaxations"]) == ([], ["No store is called like that: left it out."])
+
+
+async def test_the_trail_says_register_numbers_and_times_and_of_an_operator_that_there_was_one(search, owner):
+    await search({"store": "Shadyside", "register_id": 3, "number_to": 9, "time_from": "09:00", "operator_id": "Ann"})
+    owner.execute("SELECT audit.project()")
+    (said,) = owner.execute("SELECT constraints FROM audit.events ORDER BY occurred_at DESC LIMIT 1").fetchone()
+    assert "Ann" not in said
+    told = json.loads(said)
+    assert (told["register_id"], told["number_to"], told["time_from"], told["by_operator"]) == (3, 9, "09:00", True)
+
+
 async def test_items_are_found_by_word_with_abbreviations_and_typing_errors(search, shelf):
     assert "chicken" in shelf.names(await search({"items": ["rotiserie chicken"]}))
     answer = await search({"items": ["rotisserie chicken", "milk"]})
@@ -205,6 +267,17 @@ async def test_an_empty_question_is_told_what_it_may_hold(search):
         {"customer_phone": "555-016"},
         {"customer_phone": "call me"},
         {"customer_phone": "1" * 31},
+        {"store": "x", "register_id": 0},
+        {"store": "x", "register_id": 1000},
+        {"store": "x", "number_from": 1_000_000},
+        {"store": "x", "number_from": 2, "number_to": 1},
+        {"time_from": "24:00"},
+        {"time_from": "9:00"},
+        {"time_from": "09:00:30"},
+        {"time_from": "22:00", "time_to": "02:00"},
+        {"operator_id": "x" * 21},
+        {"operator_id": " "},
+        {"operator_id": "a\u0000b"},
     ],
 )
 async def test_unacceptable_fields_are_refused(search, question):

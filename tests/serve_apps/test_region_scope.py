@@ -61,12 +61,13 @@ READING = {
     "search.search_receipts": (
         "SELECT document::jsonb ->> 'receipt_id' FROM search.search_receipts(NULL, NULL, NULL, '2000-01-01', "
         "'2099-12-31', 0, NULL, NULL, 0, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, NULL, NULL, NULL, NULL, "
-        "1000)"
+        "NULL, NULL, NULL, NULL, NULL, NULL, 1000)"
     ),
 }
 # Functions that read no retail data; some only compute and are open to every role.
 OTHERS = {
-    "auth.list_ended_sessions", "retail.sku_keys", "search.search_terms", "search.varied_products", "search.coverage",
+    "auth.list_ended_sessions", "retail.operator_key", "retail.sku_keys", "search.search_terms",
+    "search.varied_products", "search.coverage",
     "search.all_but_one", "search.likeness_costs", "search.told_share",
     "access.my_regions", "audit.chain_day", "audit.extend", "audit.open_chain", "audit.today", "retail.name_keys",
 }  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from receipts.products import expand
 from serve_apps.search_answers import Place
 from serve_apps.search_engine import Found, search_receipts
 from serve_apps.search_products import ProductSearch, Term
-from serve_apps.search_wanted import Likely, Wanted
+from serve_apps.search_wanted import Likely, Roll, Wanted
 from serve_apps.serving import ServingContext, opened, serving_context
 from serve_apps.understanding.query import Cents, Days
 from tests.fixtures.retail import store_rows
@@ -28,6 +29,7 @@ LAST = date(2026, 11, 20)
 DAYS = 500  # the windows of 7, 28, 112 and 448 days and what is left
 PHRASES = ("fancy cheese", "rotisserie chicken", "milk", "snacks", "something for the dog", "chicken", "bananas")
 CUSTOMERS = ("C0000001", "C0000002", "C0000003")
+OPERATORS = ("OP1", 'Op "2"', "Žofie \\", None)  # what tills print, and what must be quoted in JSON
 SETS = 200
 
 
@@ -69,7 +71,9 @@ def random_receipts(rng: random.Random, count: int) -> Iterator[Receipt]:
             skus,
             customer_id=rng.choice([*CUSTOMERS, None]),
             tenders=[{"tender_type": tender, "amount_cents": total, **card}],
-            purchased_at=datetime(day.year, day.month, day.day, 15, tzinfo=UTC) + timedelta(seconds=number),
+            purchased_at=datetime(day.year, day.month, day.day, 15, tzinfo=UTC) + timedelta(seconds=37 * number),
+            register_id=rng.randint(1, 3),
+            operator_id=rng.choice(OPERATORS),
         )
 
 
@@ -86,10 +90,9 @@ async def world(shelf, sign_ins):
 
 async def random_wanted(rng: random.Random, world: World) -> Wanted:
     """Return a random set of constraints, at least one."""
-    asked = {
-        name for name in ("stores", "days", "cents", "customers", "card", "tenders", "terms") if rng.random() < 0.35
-    }
-    asked = asked or {rng.choice(["days", "cents", "terms"])}
+    fields = ("stores", "days", "cents", "customers", "card", "tenders", "terms", "roll")
+    asked = {name for name in fields if rng.random() < 0.35}
+    asked = asked if asked - {"roll"} else asked | {rng.choice(["days", "cents", "terms"])}
     day = LAST - timedelta(days=rng.randrange(DAYS))
     low = rng.randrange(100, 3000)
     chosen: dict[str, Any] = {}
@@ -111,9 +114,25 @@ async def random_wanted(rng: random.Random, world: World) -> Wanted:
     if "terms" in asked:
         terms = tuple([await world.term(phrase) for phrase in rng.sample(PHRASES, rng.randint(1, 2))])
         chosen |= {"terms": terms, "products": await world.products.of(terms)}
+    if "roll" in asked:
+        chosen["roll"] = random_roll(rng)
     if rng.random() < 0.2:
         chosen["without"] = (rng.choice(sorted(CATALOGUE)),)
     return Wanted(**chosen)
+
+
+def random_roll(rng: random.Random) -> Roll:
+    """Return what a till's roll may say, some of it."""
+    number, hour = rng.randrange(1, 600), rng.randrange(10, 17)
+    said: dict[str, Any] = {
+        "register_id": rng.randint(1, 3),
+        "operator_id": rng.choice(OPERATORS[:-1]),
+        "number_from": number,
+        "number_to": number + rng.randrange(300),
+        "time_from": f"{hour}:{rng.randrange(60):02d}",
+        "time_to": f"{hour + rng.randrange(1, 4)}:{rng.randrange(60):02d}",
+    }
+    return Roll(**{name: value for name, value in said.items() if rng.random() < 0.3})
 
 
 def scanned(world: World, wanted: Wanted) -> list[tuple[float, datetime, str]]:
@@ -148,9 +167,24 @@ def score_of(receipt: Receipt, wanted: Wanted) -> float | None:
         parts.append((1, float(bool({str(t.tender_type) for t in receipt.tenders} & set(wanted.tenders)))))
     if wanted.products:
         parts.append((3, _bought(skus, wanted)))
+    if not _on_roll(receipt, wanted.roll):
+        return None
     if skus & set(wanted.without) or any(score is None for _, score in parts):
         return None
-    return sum(weight * (score or 0) for weight, score in parts) / sum(weight for weight, _ in parts)
+    weights = sum(weight for weight, _ in parts)
+    return sum(weight * (score or 0) for weight, score in parts) / weights if weights else 1.0
+
+
+def _on_roll(receipt: Receipt, roll: Roll) -> bool:
+    """Say whether a receipt is what the till's roll says: of the ends of a range, both are in it."""
+    zone = next(ZoneInfo(store.time_zone) for store in STORES if store.store_id == receipt.store_id)
+    clock = f"{receipt.purchased_at.astimezone(zone):%H:%M}"
+    return (
+        roll.register_id in (None, receipt.register_id)
+        and roll.operator_id in (None, receipt.operator_id)
+        and (roll.number_from or 0) <= receipt.sequence_number <= (roll.number_to or 999_999)
+        and (roll.time_from or "00:00") <= clock <= (roll.time_to or "23:59")
+    )
 
 
 def _likely(likely: Likely, one: object) -> float | None:
@@ -189,6 +223,22 @@ async def test_two_hundred_random_searches_answer_what_a_scan_of_everything_find
         for hit in found.hits:
             assert hit.score == pytest.approx(scores[hit.receipt.receipt_id], abs=1e-3), wanted
     assert answered > SETS / 2
+
+
+async def test_what_a_roll_says_alone_is_what_a_scan_of_everything_finds(world):
+    rng = random.Random(4)
+    answered = 0
+    for _ in range(100):
+        wanted = Wanted(roll=random_roll(rng))
+        if wanted.is_empty:
+            continue
+        expected = scanned(world, wanted)
+        found = await world.search(wanted, 1_000)
+        assert {hit.receipt.receipt_id for hit in found.hits} == {receipt_id for *_, receipt_id in expected}, wanted
+        assert found.relaxations == ()
+        assert all(hit.score == 1 for hit in found.hits)
+        answered += bool(expected)
+    assert answered > 30
 
 
 async def test_pages_of_any_length_join_to_the_whole(world):
