@@ -22,6 +22,10 @@ CREATE SCHEMA auth;
 
 ALTER SCHEMA auth OWNER TO receipts_owner;
 
+CREATE SCHEMA fraud;
+
+ALTER SCHEMA fraud OWNER TO receipts_owner;
+
 CREATE SCHEMA ingest;
 
 ALTER SCHEMA ingest OWNER TO receipts_owner;
@@ -498,6 +502,17 @@ END
 $$;
 
 ALTER FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text, p_idle_s integer, p_tokens_s integer, p_grace_s integer) OWNER TO receipts_owner;
+
+CREATE FUNCTION fraud.regions_of(p_subject text, p_subject_id text) RETURNS smallint[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT ARRAY[r.region_id] FROM retail.receipts r WHERE p_subject = 'receipt' AND r.receipt_id = p_subject_id
+    UNION ALL
+    SELECT c.region_ids FROM retail.customers c WHERE p_subject = 'customer' AND c.customer_id = p_subject_id
+$$;
+
+ALTER FUNCTION fraud.regions_of(p_subject text, p_subject_id text) OWNER TO receipts_owner;
 
 CREATE FUNCTION ingest.rotate_outbox(p_bytes bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2076,6 +2091,39 @@ CREATE TABLE auth.sign_ins (
 
 ALTER TABLE auth.sign_ins OWNER TO receipts_owner;
 
+CREATE TABLE fraud.flags (
+    flag_id bigint NOT NULL,
+    subject text NOT NULL,
+    subject_id text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL,
+    note text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    raised_by text NOT NULL,
+    raised_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reviewed_by text,
+    reviewed_at timestamp with time zone,
+    review_note text,
+    CONSTRAINT flags_check CHECK ((reviewed_by <> raised_by)),
+    CONSTRAINT flags_check1 CHECK (((state = 'open'::text) = (reviewed_by IS NULL))),
+    CONSTRAINT flags_check2 CHECK ((num_nulls(reviewed_by, reviewed_at, review_note) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT flags_reason_check CHECK ((reason = ANY (ARRAY['return_abuse'::text, 'card_misuse'::text, 'identity'::text, 'employee'::text, 'other'::text]))),
+    CONSTRAINT flags_state_check CHECK ((state = ANY (ARRAY['open'::text, 'confirmed'::text, 'cleared'::text]))),
+    CONSTRAINT flags_subject_check CHECK ((subject = ANY (ARRAY['receipt'::text, 'customer'::text])))
+);
+
+ALTER TABLE ONLY fraud.flags FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE fraud.flags OWNER TO receipts_owner;
+
+ALTER TABLE fraud.flags ALTER COLUMN flag_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME fraud.flags_flag_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE ingest.clients (
     client_id text NOT NULL COLLATE pg_catalog."C",
     secret_digest bytea NOT NULL,
@@ -2632,6 +2680,9 @@ ALTER TABLE ONLY auth.sessions
 ALTER TABLE ONLY auth.sign_ins
     ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (state_digest);
 
+ALTER TABLE ONLY fraud.flags
+    ADD CONSTRAINT flags_pkey PRIMARY KEY (flag_id);
+
 ALTER TABLE ONLY ingest.clients
     ADD CONSTRAINT clients_pkey PRIMARY KEY (client_id);
 
@@ -2750,6 +2801,8 @@ CREATE INDEX sessions_by_principal ON auth.sessions USING btree (principal_id);
 CREATE INDEX sessions_ended ON auth.sessions USING btree (tokens_until) WHERE (ended_at IS NOT NULL);
 
 CREATE INDEX sign_ins_by_expiry ON auth.sign_ins USING btree (expires_at);
+
+CREATE INDEX flags_by_subject ON fraud.flags USING btree (subject_id, flag_id);
 
 CREATE INDEX desk_orders_waiting ON ingest.desk_orders USING btree (order_id) WHERE (done_at IS NULL);
 
@@ -2915,6 +2968,13 @@ CREATE POLICY taken_back ON mail.deliveries FOR UPDATE TO receipts_api USING (((
   WHERE (r.receipt_id = deliveries.receipt_id))))) WITH CHECK ((status = 'cancelled'::text));
 
 CREATE POLICY watchers ON mail.deliveries FOR SELECT TO receipts_pipeline USING ((status = ANY (ARRAY['scheduled'::text, 'sending'::text])));
+ALTER TABLE fraud.flags ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY raised ON fraud.flags FOR INSERT TO receipts_api WITH CHECK (((state = 'open'::text) AND (fraud.regions_of(subject, subject_id) IS NOT NULL)));
+
+CREATE POLICY reviewed ON fraud.flags FOR UPDATE TO receipts_api USING (((state = 'open'::text) AND (fraud.regions_of(subject, subject_id) IS NOT NULL))) WITH CHECK ((state <> 'open'::text));
+
+CREATE POLICY seen ON fraud.flags FOR SELECT TO receipts_api USING ((fraud.regions_of(subject, subject_id) IS NOT NULL));
 
 ALTER TABLE retail.customer_contacts ENABLE ROW LEVEL SECURITY;
 
@@ -2975,6 +3035,8 @@ GRANT USAGE ON SCHEMA audit TO receipts_retention;
 
 GRANT USAGE ON SCHEMA auth TO receipts_auth;
 GRANT USAGE ON SCHEMA auth TO receipts_api;
+
+GRANT USAGE ON SCHEMA fraud TO receipts_api;
 
 GRANT USAGE ON SCHEMA ingest TO receipts_ingest;
 GRANT USAGE ON SCHEMA ingest TO receipts_pipeline;
@@ -3053,6 +3115,9 @@ GRANT ALL ON FUNCTION auth.list_ended_sessions() TO receipts_api;
 
 REVOKE ALL ON FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text, p_idle_s integer, p_tokens_s integer, p_grace_s integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text, p_idle_s integer, p_tokens_s integer, p_grace_s integer) TO receipts_auth;
+
+REVOKE ALL ON FUNCTION fraud.regions_of(p_subject text, p_subject_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fraud.regions_of(p_subject text, p_subject_id text) TO receipts_api;
 
 REVOKE ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) TO receipts_ingest;
@@ -3166,6 +3231,26 @@ GRANT SELECT,INSERT ON TABLE auth.refresh_tokens TO receipts_auth;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.sessions TO receipts_auth;
 
 GRANT SELECT,INSERT,DELETE ON TABLE auth.sign_ins TO receipts_auth;
+
+GRANT SELECT ON TABLE fraud.flags TO receipts_api;
+
+GRANT INSERT(subject) ON TABLE fraud.flags TO receipts_api;
+
+GRANT INSERT(subject_id) ON TABLE fraud.flags TO receipts_api;
+
+GRANT INSERT(reason) ON TABLE fraud.flags TO receipts_api;
+
+GRANT INSERT(note) ON TABLE fraud.flags TO receipts_api;
+
+GRANT UPDATE(state) ON TABLE fraud.flags TO receipts_api;
+
+GRANT INSERT(raised_by) ON TABLE fraud.flags TO receipts_api;
+
+GRANT UPDATE(reviewed_by) ON TABLE fraud.flags TO receipts_api;
+
+GRANT UPDATE(reviewed_at) ON TABLE fraud.flags TO receipts_api;
+
+GRANT UPDATE(review_note) ON TABLE fraud.flags TO receipts_api;
 
 GRANT SELECT ON TABLE ingest.clients TO receipts_ingest;
 

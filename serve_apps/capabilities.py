@@ -25,6 +25,7 @@ CAPABILITIES = (
     Capability("context", "/cs", "serve_apps.context"),
     Capability("fuzzy", "/search/fuzzy", "serve_apps.fuzzy"),
     Capability("semantic", "/search", "serve_apps.semantic"),
+    Capability("fraud", "/fraud", "serve_apps.fraud"),
     Capability("quarantine", "/admin/quarantine", "serve_apps.quarantine"),
 )
 

@@ -45,6 +45,9 @@ ROUTES: Mapping[Permission, Without] = {
     Permission.WRITE_RECEIPTS: Without.OPEN,
 }
 
+# What shows many customers at once, of whom a person may see more than by opening them one by one.
+_LISTS = {Permission.SEARCH_RECEIPTS, Permission.FLAG_FRAUD, Permission.READ_FRAUD_PATTERNS}
+
 
 class Limits:
     """Holds requests against the limits; every method raises LimitReached when there was one too many."""
@@ -104,8 +107,7 @@ class Limits:
         if principal is None or not exchange.customer_ids or principal.principal_id in self._services:
             return
         cap = self._settings.customers if principal.role is Role.CS_REP else self._settings.supervisor_customers
-        is_list = exchange.permission is Permission.SEARCH_RECEIPTS
-        what, most = ("listed", cap.listed) if is_list else ("opened", cap.opened)
+        what, most = ("listed", cap.listed) if exchange.permission in _LISTS else ("opened", cap.opened)
         wait_s = await self._seen.count(f"customers-{what}", principal.principal_id, exchange.customer_ids, most)
         if wait_s:
             exchange.is_recorded = False  # whatever is on record already says that it was answered

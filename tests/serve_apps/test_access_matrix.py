@@ -8,7 +8,7 @@ learns nothing: 404 where one thing was named, an answer without it where many w
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from tests.serve_apps.test_guard import PUBLIC, ROUTES, routes_of
 EAST, WEST = 1, 2
 SEES = {"east": {EAST}, "west": {WEST}, "all": {EAST, WEST}}  # three scopes: regions of one, of the other, all
 CALLERS = [(role, scope) for role in Role for scope in SEES]
-OUTCOMES = {200: "answered", 202: "answered", 404: "not_found", 401: "refused", 403: "refused"}
+OUTCOMES = {200: "answered", 201: "answered", 202: "answered", 404: "not_found", 401: "refused", 403: "refused"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Subject:
     last_name: str
     delivery_id: str
     undone_id: str  # of a delivery that was taken back
+    flags: Iterator[int]  # raised about the customer, of which each can be reviewed once
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,15 @@ ASKED = {
     "GET /cs/context/{customer_id}/summary": Route(lambda s: f"/cs/context/{s.customer_id}/summary"),
     "POST /search/fuzzy/": Route(lambda s: "/search/fuzzy/", lambda s: {"customer_id": s.customer_id}, hidden=200),
     "POST /search/": Route(lambda s: "/search/", lambda s: {"text": s.receipt_id}, hidden=200),
+    "POST /fraud/flags": Route(
+        lambda s: "/fraud/flags",
+        lambda s: {"subject": "customer", "subject_id": s.customer_id, "reason": "other", "note": s.last_name},
+        found=201,
+    ),
+    "GET /fraud/flags": Route(lambda s: f"/fraud/flags?subject_id={s.customer_id}", hidden=200),
+    "POST /fraud/flags/{flag_id}/review": Route(
+        lambda s: f"/fraud/flags/{next(s.flags)}/review", lambda s: {"outcome": "cleared", "note": ""}
+    ),
     "GET /admin/quarantine/": Route(lambda s: "/admin/quarantine/", hidden=None),
     "GET /admin/quarantine/{quarantine_id}": Route(lambda s: "/admin/quarantine/1", hidden=None),
     "GET /admin/quarantine/orders/{order_id}": Route(lambda s: "/admin/quarantine/orders/1", hidden=None),
@@ -119,6 +129,13 @@ def subjects(settings, owner):
         )
         deliveries = [_delivery(owner, receipt.receipt_id, status) for status in ("sent", "cancelled")]
         made.append(Subject(region, receipt.receipt_id, customer, region, store_id, name, *deliveries))
+        flags = owner.execute(
+            "INSERT INTO fraud.flags (subject, subject_id, reason, note, raised_by) "
+            "SELECT 'customer', %s, 'other', %s, 'somebody' FROM generate_series(1, 100) RETURNING flag_id",
+            (customer, name),
+        ).fetchall()
+        each = (flag_id for (flag_id,) in flags)
+        made.append(Subject(region, receipt.receipt_id, customer, region, store_id, name, each))
     owner.execute(
         "INSERT INTO ingest.quarantine (bronze_table, received_at, source, reason, payload, payload_digest) "
         "VALUES ('bronze.receipts', now(), 'till', 'no JSON', '{', 'x')"

@@ -25,6 +25,9 @@ ROUTES = {
     "GET /cs/context/{customer_id}/summary": Permission.READ_CUSTOMERS,
     "POST /search/fuzzy/": Permission.SEARCH_RECEIPTS,
     "POST /search/": Permission.SEARCH_RECEIPTS,
+    "POST /fraud/flags": Permission.FLAG_FRAUD,
+    "GET /fraud/flags": Permission.FLAG_FRAUD,
+    "POST /fraud/flags/{flag_id}/review": Permission.FLAG_FRAUD,
     "GET /admin/quarantine/": Permission.OPERATE,
     "GET /admin/quarantine/orders/{order_id}": Permission.OPERATE,
     "GET /admin/quarantine/{quarantine_id}": Permission.OPERATE,
@@ -54,8 +57,8 @@ MATRIX = {
         Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS, Permission.DELIVER_RECEIPTS,
     },
     "cs_rep": _REP,
-    "supervisor": {*_REP, Permission.REVEAL_CONTACTS},
-    "fraud_team": {*_REP, Permission.REVEAL_CONTACTS},
+    "supervisor": {*_REP, Permission.REVEAL_CONTACTS, Permission.FLAG_FRAUD},
+    "fraud_team": {*_REP, Permission.REVEAL_CONTACTS, Permission.FLAG_FRAUD},
     "privacy_officer": set(),
     "admin": {Permission.OPERATE},
     "till": set(),
@@ -100,6 +103,8 @@ async def test_each_role_may_call_exactly_what_the_matrix_says(settings, sign_in
                 receipt_id="2611170036700300000103", customer_id="C0000001", quarantine_id=1, order_id=1,
                 delivery_id="00000000-0000-0000-0000-000000000001",
             )  # fmt: skip
+            ids = {"receipt_id": "2611170036700300000103", "customer_id": "C0000001"}
+            path = path.format(**ids, quarantine_id=1, order_id=1, flag_id=1)
             for name, (role, _, _) in PRINCIPALS.items():
                 answer = await client.request(method, path, headers=sign_ins.headers(name))
                 assert (answer.status_code != 403) == (permission in MATRIX[role]), f"{name} at {route}"

@@ -73,6 +73,7 @@ GOOD = {  # what fills the other parameters while one is attacked
     "receipt_id": "2611170036700300000103", "customer_id": "C0000001", "quarantine_id": "1", "order_id": "1",
     "store_id": "367", "business_date": "2026-11-17", "register_id": "3", "sequence_number": "1",
     "delivery_id": "00000000-0000-0000-0000-000000000001",
+    "flag_id": "1", "store_id": "367", "business_date": "2026-11-17", "register_id": "3", "sequence_number": "1",
 }  # fmt: skip
 GOOD_BODIES: dict[str, dict[str, Any]] = {
     "POST /receipt/batch": {"receipt_ids": ["2611170036700300000103"]},
@@ -80,9 +81,12 @@ GOOD_BODIES: dict[str, dict[str, Any]] = {
     "POST /customers/{customer_id}/contacts/reveal": {"reason": "call_back"},
     "POST /search/fuzzy/": {"store": "East Liberty"},
     "POST /search/": {"text": "milk from East Liberty"},
+    "POST /fraud/flags": {"subject": "customer", "subject_id": "C0000001", "reason": "other", "note": "twice a day"},
+    "POST /fraud/flags/{flag_id}/review": {"outcome": "cleared", "note": "a large family"},
     "POST /admin/quarantine/{quarantine_id}/orders": {"action": "dismiss"},
 }
 ACCEPTED = {200, 202, 400, 404, 405, 409, 413, 415, 422}
+ACCEPTED = {200, 201, 202, 400, 403, 404, 405, 409, 413, 415, 422}
 
 
 class Attack(NamedTuple):

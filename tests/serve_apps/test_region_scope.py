@@ -18,11 +18,14 @@ REGIONAL = {
     "retail.receipts": "ARRAY[region_id]",
     "retail.customers": "region_ids",
     "retail.customer_profiles": "region_ids",
+    "fraud.flags": "(SELECT c.region_ids FROM retail.customers c WHERE c.customer_id = t.subject_id)",
     "retail.spending_insights": (
         "(SELECT p.region_ids FROM retail.customer_profiles p WHERE p.customer_id = t.customer_id)"
     ),
     "mail.deliveries": "(SELECT ARRAY[r.region_id] FROM retail.receipts r WHERE r.receipt_id = t.receipt_id)",
 }
+KEYS = {"fraud.flags": "subject_id"}  # where it is not customer_id
+SCHEMAS = "('access', 'audit', 'auth', 'fraud', 'ingest', 'retail', 'search', 'sync')"
 # Belongs to no region: what is sold where, and what only operators are let to by the guard of their routes.
 EVERYWHERE = {
     "access.regions", "ingest.desk_orders", "ingest.quarantine", "retail.product_embeddings", "retail.products",
@@ -47,6 +50,7 @@ READING = {
         "SELECT f.receipt_id FROM unnest(%(receipts)s::text[]) r, "
         "mail.schedule(r, 'a@example.com', '', false, 'rep', NULL, 60) f WHERE f.receipt_id IS NOT NULL"
     ),
+    "fraud.regions_of": "SELECT c FROM unnest(%(customers)s::text[]) c WHERE fraud.regions_of('customer', c) <> '{}'",
     "audit.list_views": "SELECT r FROM unnest(%(receipts)s::text[]) r, audit.list_views(r, 1000)",
     "search.list_returns": f"SELECT receipt_id FROM search.list_returns('{ORIGINAL}', 1000)",
     "retail.reveal_contacts": ("SELECT c FROM unnest(%(customers)s::text[]) c, retail.reveal_contacts(%(scope)s, c)"),
@@ -90,6 +94,7 @@ def filled(settings, owner):
         owner.execute("INSERT INTO retail.customer_profiles VALUES (%s, %s, 1, 1, now(), '{}')", (customer, [region]))
         fill_row(owner, "retail.spending_insights", customer_id=customer)
         fill_row(owner, "mail.deliveries", customer_id=customer, receipt_id=receipt.receipt_id)
+        fill_row(owner, "fraud.flags", subject="customer", subject_id=customer, reason="other")
         ids[region] = (receipt.receipt_id, customer)
     return ids
 
@@ -108,7 +113,7 @@ def fill_row(owner, table: str, **given: str) -> None:
     schema, name = table.split(".")
     columns = owner.execute(
         "SELECT column_name, data_type FROM information_schema.columns WHERE table_schema = %s AND table_name = %s "
-        "AND is_nullable = 'NO' AND column_default IS NULL",
+        "AND is_nullable = 'NO' AND column_default IS NULL AND is_identity = 'NO'",
         (schema, name),
     ).fetchall()
     values = {column: "2026-11-01" if kind == "date" else "1" for column, kind in columns} | given
@@ -129,6 +134,8 @@ def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
         "AND c.relnamespace::regnamespace::text = ANY (%s) "
         "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')",
         (SCHEMAS,),
+        f"AND c.relnamespace::regnamespace::text IN {SCHEMAS} "
+        "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')"
     ).fetchall()
     assert {row[0] for row in tables} == REGIONAL.keys() | EVERYWHERE
     functions = owner.execute(
@@ -136,20 +143,24 @@ def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
         "WHERE n.nspname = ANY (%s) AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
         "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype",
         (SCHEMAS,),
+        f"WHERE n.nspname IN {SCHEMAS} "
+        "AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
+        "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype"
     ).fetchall()
     assert {row[0] for row in functions} == READING.keys() | OTHERS
 
 
 @pytest.mark.parametrize("table", REGIONAL)
 def test_a_forgotten_where_shows_the_scopes_regions_only(settings, owner, sign_ins, filled, table):
-    keys = owner.execute(f"SELECT t.customer_id, {REGIONAL[table]} FROM {table} t").fetchall()
+    key = KEYS.get(table, "customer_id")
+    keys = owner.execute(f"SELECT t.{key}, {REGIONAL[table]} FROM {table} t").fetchall()
     assert {tuple(regions) for _, regions in keys} == {(EAST,), (WEST,)}, "the test has rows of both"
     regions_of = {key: set(regions) for key, regions in keys}
     with connect(settings, DatabaseRole.API) as api:
         for name, regions in SCOPES.items():
             with api.transaction():
                 api.execute("SELECT set_config('app.scope', %s, true)", (scope_of(sign_ins, name),))
-                seen = {row[0] for row in api.execute(f"SELECT customer_id FROM {table}").fetchall()}
+                seen = {row[0] for row in api.execute(f"SELECT {key} FROM {table}").fetchall()}
             assert seen == {key for key, of in regions_of.items() if of & regions}, name
 
 
