@@ -678,6 +678,21 @@ $_$;
 
 ALTER FUNCTION mail.is_address(p_text text) OWNER TO receipts_owner;
 
+CREATE FUNCTION mail.list_sent(p_receipt_id text, p_most integer) RETURNS TABLE(sent_by text, sent_at timestamp with time zone, sent_to text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT coalesce(p.display_name, d.requested_by), d.sent_at, d.email_masked
+    FROM retail.receipts r
+    JOIN mail.deliveries d ON d.receipt_id = r.receipt_id AND d.status = 'sent'
+    LEFT JOIN access.principals p ON p.principal_id = d.requested_by
+    WHERE r.receipt_id = p_receipt_id AND r.region_id = ANY (access.my_regions())
+    ORDER BY d.sent_at DESC
+    LIMIT p_most
+$$;
+
+ALTER FUNCTION mail.list_sent(p_receipt_id text, p_most integer) OWNER TO receipts_owner;
+
 CREATE FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) RETURNS TABLE(outcome text, receipt_id text, delivery_id uuid)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2943,6 +2958,14 @@ ALTER TABLE ONLY mail.addresses
 ALTER TABLE ONLY retail.customer_contacts
     ADD CONSTRAINT customer_contacts_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES retail.customers(customer_id) ON DELETE CASCADE;
 
+ALTER TABLE fraud.flags ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY raised ON fraud.flags FOR INSERT TO receipts_api WITH CHECK (((state = 'open'::text) AND (fraud.regions_of(subject, subject_id) IS NOT NULL)));
+
+CREATE POLICY reviewed ON fraud.flags FOR UPDATE TO receipts_api USING (((state = 'open'::text) AND (fraud.regions_of(subject, subject_id) IS NOT NULL))) WITH CHECK ((state <> 'open'::text));
+
+CREATE POLICY seen ON fraud.flags FOR SELECT TO receipts_api USING ((fraud.regions_of(subject, subject_id) IS NOT NULL));
+
 ALTER TABLE mail.addresses ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE mail.deliveries ENABLE ROW LEVEL SECURITY;
@@ -2968,13 +2991,6 @@ CREATE POLICY taken_back ON mail.deliveries FOR UPDATE TO receipts_api USING (((
   WHERE (r.receipt_id = deliveries.receipt_id))))) WITH CHECK ((status = 'cancelled'::text));
 
 CREATE POLICY watchers ON mail.deliveries FOR SELECT TO receipts_pipeline USING ((status = ANY (ARRAY['scheduled'::text, 'sending'::text])));
-ALTER TABLE fraud.flags ENABLE ROW LEVEL SECURITY;
-
-CREATE POLICY raised ON fraud.flags FOR INSERT TO receipts_api WITH CHECK (((state = 'open'::text) AND (fraud.regions_of(subject, subject_id) IS NOT NULL)));
-
-CREATE POLICY reviewed ON fraud.flags FOR UPDATE TO receipts_api USING (((state = 'open'::text) AND (fraud.regions_of(subject, subject_id) IS NOT NULL))) WITH CHECK ((state <> 'open'::text));
-
-CREATE POLICY seen ON fraud.flags FOR SELECT TO receipts_api USING ((fraud.regions_of(subject, subject_id) IS NOT NULL));
 
 ALTER TABLE retail.customer_contacts ENABLE ROW LEVEL SECURITY;
 
@@ -2995,6 +3011,7 @@ CREATE POLICY deliveries_asked ON retail.receipts FOR SELECT TO receipts_owner U
 CREATE POLICY mailer ON retail.receipts FOR SELECT TO receipts_mailer USING ((EXISTS ( SELECT
    FROM mail.deliveries d
   WHERE ((d.receipt_id = receipts.receipt_id) AND (d.status = 'sending'::text)))));
+
 CREATE POLICY own_regions ON retail.customer_contacts FOR SELECT TO receipts_owner USING ((EXISTS ( SELECT
    FROM retail.customers c
   WHERE (c.customer_id = customer_contacts.customer_id))));
@@ -3003,7 +3020,7 @@ CREATE POLICY own_regions ON retail.customer_profiles FOR SELECT TO receipts_api
 
 CREATE POLICY own_regions ON retail.customers FOR SELECT TO receipts_owner, receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
 
-CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_owner, receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
+CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
 
 CREATE POLICY own_regions ON retail.spending_insights FOR SELECT TO receipts_api USING ((EXISTS ( SELECT
    FROM retail.customer_profiles p
@@ -3134,6 +3151,9 @@ REVOKE ALL ON FUNCTION limits.take(p_full_at bigint, p_now bigint, p_interval_ns
 REVOKE ALL ON FUNCTION mail.forget_address() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION mail.is_address(p_text text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION mail.list_sent(p_receipt_id text, p_most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION mail.list_sent(p_receipt_id text, p_most integer) TO receipts_api;
 
 REVOKE ALL ON FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) TO receipts_api;

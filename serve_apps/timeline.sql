@@ -28,5 +28,8 @@ UNION ALL
 SELECT refined_at, 'refined', NULL, NULL, 1
 FROM retail.receipts WHERE receipt_id = %(receipt_id)s AND refined_at IS NOT NULL
 UNION ALL
+SELECT sent_at, 'mailed', sent_by, sent_to, 1
+FROM mail.list_sent(%(receipt_id)s, %(most)s)
+UNION ALL
 SELECT viewed_at, 'viewed', viewed_by, NULL, times
 FROM audit.list_views(%(receipt_id)s, %(most)s);

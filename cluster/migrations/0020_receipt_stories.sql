@@ -7,7 +7,6 @@ SET LOCAL ROLE receipts_owner;
 
 -- Row-level security is forced on the owner too: with these policies its functions see what their caller's scope
 -- holds, and nothing without a scope.
-ALTER POLICY own_regions ON retail.receipts TO receipts_api, receipts_owner;
 ALTER POLICY own_regions ON retail.customers TO receipts_api, receipts_owner;
 CREATE POLICY own_regions ON retail.customer_contacts FOR SELECT TO receipts_owner
     USING (EXISTS (SELECT FROM retail.customers c WHERE c.customer_id = customer_contacts.customer_id));
@@ -63,6 +62,22 @@ AS $$
 $$;
 REVOKE ALL ON FUNCTION audit.list_views(text, integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION audit.list_views(text, integer) TO receipts_api;
+
+-- To whom a receipt of the scope was mailed, and at whose wish; the latest first.
+CREATE FUNCTION mail.list_sent(p_receipt_id text, p_most integer)
+RETURNS TABLE (sent_by text, sent_at timestamptz, sent_to text)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT coalesce(p.display_name, d.requested_by), d.sent_at, d.email_masked
+    FROM retail.receipts r
+    JOIN mail.deliveries d ON d.receipt_id = r.receipt_id AND d.status = 'sent'
+    LEFT JOIN access.principals p ON p.principal_id = d.requested_by
+    WHERE r.receipt_id = p_receipt_id AND r.region_id = ANY (access.my_regions())
+    ORDER BY d.sent_at DESC
+    LIMIT p_most
+$$;
+REVOKE ALL ON FUNCTION mail.list_sent(text, integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION mail.list_sent(text, integer) TO receipts_api;
 
 RESET ROLE;
 SET LOCAL ROLE receipts_search;

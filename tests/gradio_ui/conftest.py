@@ -56,7 +56,8 @@ def running(settings: Settings, names: set[str]) -> Iterator[Settings]:
 
 def api_of(settings: Settings, names: set[str]) -> ASGIApp:
     """Return serving applications under the prefixes that they are deployed with."""
-    wanted = [one for one in capabilities_of(settings) if one.name in names]
+    found = (one for one in capabilities_of(settings) if one.name in names)
+    wanted = sorted(found, key=lambda one: -len(one.prefix))  # the longest prefix has a request, as with Ray Serve
     mounts = [(one.prefix, importlib.import_module(one.module).build_app(settings)) for one in wanted]
 
     @asynccontextmanager

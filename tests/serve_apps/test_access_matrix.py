@@ -128,14 +128,13 @@ def subjects(settings, owner):
             (customer, [region], json.dumps({"recent_pattern": f"1 visit, at Store of {name}."})),
         )
         deliveries = [_delivery(owner, receipt.receipt_id, status) for status in ("sent", "cancelled")]
-        made.append(Subject(region, receipt.receipt_id, customer, region, store_id, name, *deliveries))
         flags = owner.execute(
             "INSERT INTO fraud.flags (subject, subject_id, reason, note, raised_by) "
             "SELECT 'customer', %s, 'other', %s, 'somebody' FROM generate_series(1, 100) RETURNING flag_id",
             (customer, name),
         ).fetchall()
         each = (flag_id for (flag_id,) in flags)
-        made.append(Subject(region, receipt.receipt_id, customer, region, store_id, name, each))
+        made.append(Subject(region, receipt.receipt_id, customer, region, store_id, name, *deliveries, each))
     owner.execute(
         "INSERT INTO ingest.quarantine (bronze_table, received_at, source, reason, payload, payload_digest) "
         "VALUES ('bronze.receipts', now(), 'till', 'no JSON', '{', 'x')"

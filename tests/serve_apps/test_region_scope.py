@@ -11,7 +11,7 @@ from receipts.database import DatabaseRole, connect
 from tests.fixtures.retail import make_customer, make_receipt, make_return, make_store, store_rows
 
 EAST, WEST = 1, 2
-SCHEMAS = ["access", "audit", "auth", "ingest", "mail", "retail", "search", "sync"]
+SCHEMAS = ["access", "audit", "auth", "fraud", "ingest", "mail", "retail", "search", "sync"]
 ORIGINAL = make_receipt(sequence_number=900).receipt_id  # named by a return of either region
 # What the serving role may read, and the regions a row belongs to, as SQL over its columns with a superuser's eyes.
 REGIONAL = {
@@ -25,7 +25,6 @@ REGIONAL = {
     "mail.deliveries": "(SELECT ARRAY[r.region_id] FROM retail.receipts r WHERE r.receipt_id = t.receipt_id)",
 }
 KEYS = {"fraud.flags": "subject_id"}  # where it is not customer_id
-SCHEMAS = "('access', 'audit', 'auth', 'fraud', 'ingest', 'retail', 'search', 'sync')"
 # Belongs to no region: what is sold where, and what only operators are let to by the guard of their routes.
 EVERYWHERE = {
     "access.regions", "ingest.desk_orders", "ingest.quarantine", "retail.product_embeddings", "retail.products",
@@ -50,6 +49,7 @@ READING = {
         "SELECT f.receipt_id FROM unnest(%(receipts)s::text[]) r, "
         "mail.schedule(r, 'a@example.com', '', false, 'rep', NULL, 60) f WHERE f.receipt_id IS NOT NULL"
     ),
+    "mail.list_sent": ("SELECT r FROM unnest(%(receipts)s::text[]) r, mail.list_sent(r, 1000)"),
     "fraud.regions_of": "SELECT c FROM unnest(%(customers)s::text[]) c WHERE fraud.regions_of('customer', c) <> '{}'",
     "audit.list_views": "SELECT r FROM unnest(%(receipts)s::text[]) r, audit.list_views(r, 1000)",
     "search.list_returns": f"SELECT receipt_id FROM search.list_returns('{ORIGINAL}', 1000)",
@@ -93,7 +93,7 @@ def filled(settings, owner):
         note_look(owner, receipt.receipt_id)
         owner.execute("INSERT INTO retail.customer_profiles VALUES (%s, %s, 1, 1, now(), '{}')", (customer, [region]))
         fill_row(owner, "retail.spending_insights", customer_id=customer)
-        fill_row(owner, "mail.deliveries", customer_id=customer, receipt_id=receipt.receipt_id)
+        fill_row(owner, "mail.deliveries", customer_id=customer, receipt_id=receipt.receipt_id, status="sent")
         fill_row(owner, "fraud.flags", subject="customer", subject_id=customer, reason="other")
         ids[region] = (receipt.receipt_id, customer)
     return ids
@@ -134,8 +134,6 @@ def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
         "AND c.relnamespace::regnamespace::text = ANY (%s) "
         "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')",
         (SCHEMAS,),
-        f"AND c.relnamespace::regnamespace::text IN {SCHEMAS} "
-        "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')"
     ).fetchall()
     assert {row[0] for row in tables} == REGIONAL.keys() | EVERYWHERE
     functions = owner.execute(
@@ -143,9 +141,6 @@ def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
         "WHERE n.nspname = ANY (%s) AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
         "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype",
         (SCHEMAS,),
-        f"WHERE n.nspname IN {SCHEMAS} "
-        "AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
-        "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype"
     ).fetchall()
     assert {row[0] for row in functions} == READING.keys() | OTHERS
 
