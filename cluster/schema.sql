@@ -2459,6 +2459,28 @@ ALTER TABLE ONLY retail.customers FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE retail.customers OWNER TO receipts_owner;
 
+CREATE TABLE retail.fraud_patterns (
+    pattern_id text NOT NULL COLLATE pg_catalog."C",
+    source text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    subject_id text NOT NULL COLLATE pg_catalog."C",
+    month date NOT NULL,
+    strength integer NOT NULL,
+    figures text NOT NULL,
+    explanation text NOT NULL,
+    receipt_types text[] NOT NULL,
+    receipt_count bigint NOT NULL,
+    first_at timestamp with time zone,
+    last_at timestamp with time zone,
+    store_ids integer[] NOT NULL,
+    region_ids smallint[] NOT NULL
+);
+
+ALTER TABLE ONLY retail.fraud_patterns FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.fraud_patterns OWNER TO receipts_owner;
+
 CREATE TABLE retail.product_embeddings (
     text_digest text NOT NULL COLLATE pg_catalog."C",
     embedding public.halfvec(384) NOT NULL,
@@ -2559,6 +2581,25 @@ CREATE UNLOGGED TABLE sync.arriving_customer_profiles (
 );
 
 ALTER TABLE sync.arriving_customer_profiles OWNER TO receipts_owner;
+
+CREATE UNLOGGED TABLE sync.arriving_fraud_patterns (
+    source text,
+    pattern_id text COLLATE pg_catalog."C",
+    kind text,
+    subject text,
+    subject_id text,
+    month date,
+    figures text,
+    explanation text,
+    strength integer,
+    receipt_types text,
+    receipt_count bigint,
+    first_at timestamp with time zone,
+    last_at timestamp with time zone,
+    store_ids text
+);
+
+ALTER TABLE sync.arriving_fraud_patterns OWNER TO receipts_owner;
 
 CREATE UNLOGGED TABLE sync.arriving_product_embeddings (
     text_digest text COLLATE pg_catalog."C",
@@ -2764,6 +2805,9 @@ ALTER TABLE ONLY retail.customer_profiles
 ALTER TABLE ONLY retail.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (customer_id);
 
+ALTER TABLE ONLY retail.fraud_patterns
+    ADD CONSTRAINT fraud_patterns_pkey PRIMARY KEY (pattern_id);
+
 ALTER TABLE ONLY retail.product_embeddings
     ADD CONSTRAINT product_embeddings_pkey PRIMARY KEY (text_digest);
 
@@ -2852,6 +2896,8 @@ CREATE INDEX customer_contacts_by_phone ON retail.customer_contacts USING btree 
 CREATE INDEX customers_by_name ON retail.customers USING btree (name_norm text_pattern_ops);
 
 CREATE INDEX customers_by_name_key ON retail.customers USING gin (retail.name_keys(name_norm));
+
+CREATE INDEX fraud_patterns_by_strength ON retail.fraud_patterns USING btree (strength DESC, pattern_id);
 
 CREATE INDEX product_embeddings_nearest ON retail.product_embeddings USING hnsw (embedding public.halfvec_cosine_ops) WITH (m='16', ef_construction='200');
 
@@ -3011,6 +3057,7 @@ CREATE POLICY deliveries_asked ON retail.receipts FOR SELECT TO receipts_owner U
 CREATE POLICY mailer ON retail.receipts FOR SELECT TO receipts_mailer USING ((EXISTS ( SELECT
    FROM mail.deliveries d
   WHERE ((d.receipt_id = receipts.receipt_id) AND (d.status = 'sending'::text)))));
+ALTER TABLE retail.fraud_patterns ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY own_regions ON retail.customer_contacts FOR SELECT TO receipts_owner USING ((EXISTS ( SELECT
    FROM retail.customers c
@@ -3021,6 +3068,9 @@ CREATE POLICY own_regions ON retail.customer_profiles FOR SELECT TO receipts_api
 CREATE POLICY own_regions ON retail.customers FOR SELECT TO receipts_owner, receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
 
 CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
+CREATE POLICY own_regions ON retail.fraud_patterns FOR SELECT TO receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
+
+CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_owner, receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
 
 CREATE POLICY own_regions ON retail.spending_insights FOR SELECT TO receipts_api USING ((EXISTS ( SELECT
    FROM retail.customer_profiles p
@@ -3035,6 +3085,8 @@ CREATE POLICY writers ON retail.customer_contacts TO receipts_ingest USING (true
 CREATE POLICY writers ON retail.customer_profiles TO receipts_pipeline USING (true) WITH CHECK (true);
 
 CREATE POLICY writers ON retail.customers TO receipts_ingest, receipts_pipeline USING (true) WITH CHECK (true);
+
+CREATE POLICY writers ON retail.fraud_patterns TO receipts_pipeline USING (true) WITH CHECK (true);
 
 CREATE POLICY writers ON retail.receipts TO receipts_ingest, receipts_pipeline USING (true) WITH CHECK (true);
 
@@ -3344,6 +3396,9 @@ GRANT SELECT ON TABLE retail.customers TO receipts_search;
 
 GRANT UPDATE(region_ids) ON TABLE retail.customers TO receipts_pipeline;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.fraud_patterns TO receipts_pipeline;
+GRANT SELECT ON TABLE retail.fraud_patterns TO receipts_api;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.product_embeddings TO receipts_pipeline;
 GRANT SELECT ON TABLE retail.product_embeddings TO receipts_api;
 GRANT SELECT ON TABLE retail.product_embeddings TO receipts_search;
@@ -3373,6 +3428,8 @@ GRANT SELECT ON TABLE retail.stores TO receipts_search;
 GRANT SELECT ON TABLE retail.stores TO receipts_mailer;
 
 GRANT SELECT,INSERT,DELETE,TRUNCATE ON TABLE sync.arriving_customer_profiles TO receipts_pipeline;
+
+GRANT SELECT,INSERT,DELETE,TRUNCATE ON TABLE sync.arriving_fraud_patterns TO receipts_pipeline;
 
 GRANT SELECT,INSERT,DELETE,TRUNCATE ON TABLE sync.arriving_product_embeddings TO receipts_pipeline;
 

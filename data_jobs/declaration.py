@@ -101,7 +101,8 @@ class Link:
 class Served:
     """The Postgres relation a table is synced to; the SQL blocks are named after the relation.
 
-    `columns` gives what the statements take, one text-like or scalar value per row.
+    `columns` gives what the statements take, one text-like or scalar value per row. Tables that share a relation bring
+    their own name along in a column, and the statements that look at all rows of one are given it.
     With `confirmed`, rows that Postgres holds already are only confirmed, by the columns named here.
     """
 

@@ -131,7 +131,7 @@ def _differing_rows(
 
 
 def _postgres_digests(connection: Connection, table: Table, buckets: Sequence[int] | None = None) -> pl.DataFrame:
-    values = {"buckets": None if buckets is None else list(buckets)}
+    values = {"buckets": None if buckets is None else list(buckets), "table": table.name}
     found = connection.execute(_SQL[f"digest_{served(table).relation}"], values).fetchall()
     return pl.DataFrame(found, schema=_SCHEMA, orient="row")
 

@@ -82,3 +82,22 @@ FROM (
 ) AS e
 WHERE %(buckets)s::integer[] IS NULL OR bucket = ANY (%(buckets)s::integer[])
 GROUP BY bucket, key, waiting;
+
+-- name: digest_fraud_patterns
+-- Of one of the tables that share the relation; the regions are those of the stores.
+SELECT bucket, key, waiting, count(*) AS rows, bit_xor(digest) AS digest
+FROM (
+    SELECT ('x' || left(md5(pattern_id), 3))::bit(12)::integer AS bucket,
+        CASE WHEN %(buckets)s::integer[] IS NOT NULL THEN pattern_id END AS key,
+        false AS waiting,
+        ('x' || left(md5(concat_ws(
+            E'\x1f', source, pattern_id, kind, subject, subject_id, to_char(month, 'YYYY-MM-DD'), figures, explanation,
+            strength, array_to_string(receipt_types, ','), receipt_count,
+            coalesce(((extract(epoch FROM first_at) * 1000000)::bigint)::text, ''),
+            coalesce(((extract(epoch FROM last_at) * 1000000)::bigint)::text, ''), array_to_string(store_ids, ',')
+        )), 16))::bit(64)::bigint AS digest
+    FROM retail.fraud_patterns
+    WHERE source = %(table)s
+) AS p
+WHERE %(buckets)s::integer[] IS NULL OR bucket = ANY (%(buckets)s::integer[])
+GROUP BY bucket, key, waiting;

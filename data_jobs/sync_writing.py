@@ -52,7 +52,7 @@ def prepare_writing(connection: Connection, *, lasting: bool = True) -> None:
 
 def holds_rows(connection: Connection, table: Table) -> bool:
     """Say whether the relation has rows that came from the lake."""
-    row = connection.execute(_SQL[f"holds_{served(table).relation}"]).fetchone()
+    row = connection.execute(_SQL[f"holds_{served(table).relation}"], {"table": table.name}).fetchone()
     return row is not None and bool(row[0])
 
 

@@ -227,3 +227,49 @@ WHERE e.model <> excluded.model;
 -- name: delete_product_embeddings
 -- Remove vectors that the lake no longer holds.
 DELETE FROM retail.product_embeddings e USING sync.arriving_product_embeddings s WHERE e.text_digest = s.text_digest;
+
+-- name: holds_fraud_patterns
+-- Say whether patterns of a table are here already.
+SELECT EXISTS (SELECT FROM retail.fraud_patterns WHERE source = %(table)s);
+
+-- name: copy_fraud_patterns
+-- Bring patterns.
+COPY sync.arriving_fraud_patterns (
+    source, pattern_id, kind, subject, subject_id, month, figures, explanation, strength, receipt_types, receipt_count,
+    first_at, last_at, store_ids
+) FROM STDIN (FORMAT binary);
+
+-- name: copy_keys_fraud_patterns
+-- Bring the keys of patterns that go.
+COPY sync.arriving_fraud_patterns (pattern_id) FROM STDIN (FORMAT binary);
+
+-- name: clear_fraud_patterns
+-- Remove a few.
+DELETE FROM sync.arriving_fraud_patterns;
+
+-- name: empty_fraud_patterns
+-- Remove many.
+TRUNCATE sync.arriving_fraud_patterns;
+
+-- name: record_fraud_patterns
+-- Write patterns, to be seen in the regions of their stores.
+INSERT INTO retail.fraud_patterns AS p (
+    source, pattern_id, kind, subject, subject_id, month, figures, explanation, strength, receipt_types, receipt_count,
+    first_at, last_at, store_ids, region_ids
+)
+SELECT source, pattern_id, kind, subject, subject_id, month, figures, explanation, strength,
+    string_to_array(receipt_types, ','), receipt_count, first_at, last_at, string_to_array(store_ids, ',')::integer[],
+    ARRAY(
+        SELECT DISTINCT s.region_id FROM retail.stores s
+        WHERE s.store_id = ANY (string_to_array(a.store_ids, ',')::integer[]) ORDER BY s.region_id
+    )
+FROM sync.arriving_fraud_patterns a
+ORDER BY pattern_id
+ON CONFLICT (pattern_id) DO UPDATE SET
+    figures = excluded.figures, explanation = excluded.explanation, strength = excluded.strength,
+    receipt_types = excluded.receipt_types, receipt_count = excluded.receipt_count, first_at = excluded.first_at,
+    last_at = excluded.last_at, store_ids = excluded.store_ids, region_ids = excluded.region_ids;
+
+-- name: delete_fraud_patterns
+-- Remove patterns that the lake no longer holds.
+DELETE FROM retail.fraud_patterns p USING sync.arriving_fraud_patterns s WHERE p.pattern_id = s.pattern_id;

@@ -1,4 +1,4 @@
--- The fraud desk: what staff flag, and how it was reviewed.
+-- The fraud desk: what staff flag, how it was reviewed, and the patterns that Gold finds.
 
 CREATE SCHEMA fraud AUTHORIZATION receipts_owner;
 
@@ -47,3 +47,51 @@ GRANT USAGE ON SCHEMA fraud TO receipts_api;
 GRANT EXECUTE ON FUNCTION fraud.regions_of(text, text) TO receipts_api;
 GRANT SELECT, INSERT (subject, subject_id, reason, note, raised_by),
     UPDATE (state, reviewed_by, reviewed_at, review_note) ON fraud.flags TO receipts_api;
+
+-- Patterns -------------------------------------------------------------------------------------------------------
+
+-- Grain: one row per pattern (Gold fraud_patterns, burst_patterns and return_patterns: a signal, subject and month).
+CREATE TABLE retail.fraud_patterns (
+    pattern_id text COLLATE "C" PRIMARY KEY,
+    source text COLLATE "C" NOT NULL,  -- the table of the lake
+    kind text COLLATE "C" NOT NULL,  -- the signal's name
+    subject text COLLATE "C" NOT NULL,
+    subject_id text COLLATE "C" NOT NULL,
+    month date NOT NULL,  -- its first day
+    strength integer NOT NULL,  -- thousandths: 500 at the threshold, towards 1000 far beyond it
+    figures text NOT NULL,  -- JSON
+    explanation text NOT NULL,
+    receipt_types text[] NOT NULL,  -- of those that show it
+    receipt_count bigint NOT NULL,
+    first_at timestamptz,  -- where it is of a span of time and not of the month
+    last_at timestamptz,
+    store_ids integer[] NOT NULL,
+    region_ids smallint[] NOT NULL  -- of the stores
+);
+CREATE INDEX fraud_patterns_by_strength ON retail.fraud_patterns (strength DESC, pattern_id);
+ALTER TABLE retail.fraud_patterns ENABLE ROW LEVEL SECURITY;
+ALTER TABLE retail.fraud_patterns FORCE ROW LEVEL SECURITY;
+CREATE POLICY own_regions ON retail.fraud_patterns FOR SELECT TO receipts_api
+    USING (region_ids && (SELECT access.my_regions())::smallint[]);
+CREATE POLICY writers ON retail.fraud_patterns TO receipts_pipeline USING (true) WITH CHECK (true);
+GRANT SELECT, INSERT, UPDATE, DELETE ON retail.fraud_patterns TO receipts_pipeline;
+GRANT SELECT ON retail.fraud_patterns TO receipts_api;
+
+-- Where COPY brings them, as 0006_refinement.sql says.
+CREATE UNLOGGED TABLE sync.arriving_fraud_patterns (
+    source text,
+    pattern_id text COLLATE "C",
+    kind text,
+    subject text,
+    subject_id text,
+    month date,
+    figures text,
+    explanation text,
+    strength integer,
+    receipt_types text,
+    receipt_count bigint,
+    first_at timestamptz,
+    last_at timestamptz,
+    store_ids text
+);
+GRANT SELECT, INSERT, DELETE, TRUNCATE ON sync.arriving_fraud_patterns TO receipts_pipeline;

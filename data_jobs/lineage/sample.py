@@ -87,7 +87,7 @@ def _customers() -> list[Customer]:
             customer_since=date(2019, 5, 4 + number),
             home_store_id=1 + number % 3,
         )
-        for number in range(4)
+        for number in range(5)
     ]
 
 
@@ -98,7 +98,25 @@ def _receipts() -> list[Receipt]:
         kind = _TYPES[number % len(_TYPES)]
         day = _LAST_DAY - timedelta(days=(_PAIRS - 1 - number // 2) ** 2)
         receipts.append(_receipt(number, kind, day, receipts[-1].receipt_id if kind == "return" else None))
-    return receipts
+    return [*receipts, *_suspicious(2 * _PAIRS)]
+
+
+def _suspicious(first: int) -> list[Receipt]:
+    """Return receipts that somebody should look at: sales in a hurry, and returns and voids one after the other."""
+    kinds = (*["sale"] * 6, *["return"] * 3, *["void"] * 5)
+    receipts = [_receipt(first + place, kind, _LAST_DAY, None) for place, kind in enumerate(kinds)]
+    return [
+        Receipt.model_validate(
+            receipt.model_dump(exclude={"receipt_id"})
+            | {
+                "customer_id": _customer(4),
+                "register_id": 9,
+                "store_id": receipt.store_id if receipt.receipt_type == "sale" else 1,
+                "purchased_at": datetime(2026, 8, 18, 15, 7 * place % 60, tzinfo=UTC),
+            }
+        )
+        for place, receipt in enumerate(receipts)
+    ]
 
 
 def _receipt(number: int, kind: str, day: date, original: str | None) -> Receipt:

@@ -49,6 +49,8 @@ def _returns(receipts: pl.DataFrame, read: Mapping[str, pl.DataFrame]) -> pl.Dat
         days_between=(pl.col("purchased_on") - pl.col("original_purchased_on")).dt.total_days().cast(pl.Int32),
         share_returned=pl.when(total > 0).then((returned / total).round(4)),
         returned_so_far_cents=comparable.then(returned.fill_null(0).cum_sum().over("about_receipt_id")),
+        returns_so_far=pl.int_range(1, pl.len() + 1, dtype=pl.Int32).over("about_receipt_id"),
+        is_last_return=pl.int_range(1, pl.len() + 1).over("about_receipt_id") == pl.len().over("about_receipt_id"),
     ).with_columns(_link())
 
 
@@ -96,6 +98,8 @@ TABLE = Table(
             pa.field("days_between", pa.int32()),
             pa.field("share_returned", pa.float64()),  # of the original's total, by this return
             pa.field("returned_so_far_cents", pa.int64()),  # of the original, by this return and those before it
+            pa.field("returns_so_far", pa.int32()),  # that name it, this one and those before it
+            pa.field("is_last_return", pa.bool_()),  # of those that name it
         ]
     ),
     input=silver_receipts.TABLE,

@@ -30,6 +30,7 @@ SUMS = (
     "gold.store_days",
     "gold.product_sales",
     "gold.fraud_signals",
+    "gold.shopping_bursts",
 )
 _FOLLOWING = ("silver.receipt_lines", *SUMS)
 

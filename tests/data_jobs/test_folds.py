@@ -139,6 +139,35 @@ def check_signals(lake: Lake, versions: list[Version]) -> None:
         assert found == _returns_by(versions, subject_type)
 
 
+def _hurried(versions: list[Version]) -> Iterator[tuple[Any, tuple[int, ...], tuple[datetime, int] | None]]:
+    """Yield what each receipt adds to its customer and to its card, and the moment of a sale."""
+    regions = {store.store_id: store.region_id for store in STORES}
+    for receipt, store, day in printed(versions):
+        sale, month = receipt.receipt_type == "sale", day.replace(day=1)
+        moment = (receipt.purchased_at, store) if sale else None
+        cents = (receipt.total_cents * sale, receipt.total_cents * (not sale))
+        if receipt.receipt_type != "void" and receipt.customer_id is not None:
+            yield (receipt.customer_id, "customer", month), (1, int(sale), int(not sale), *cents), moment
+        card = receipt.tenders[0].card_last4
+        if sale and card is not None:
+            yield (f"{regions[store]}//{card}", "card", month), (1, 1, 0, *cents), moment
+
+
+def check_bursts(lake: Lake, versions: list[Version]) -> None:
+    """Hold the sums and moments behind bursts against those of plain Python."""
+    sums = ("rows", "sales", "returns", "sales_cents", "returned_cents")
+    entries = list(_hurried(versions))
+    assert by_key(lake, "gold.shopping_bursts", *sums) == added((key, figures) for key, figures, _ in entries)
+    moments: dict[Any, Counter[Any]] = defaultdict(Counter)
+    for key, _, moment in entries:
+        moments[key].update([moment] if moment else [])
+    found = {
+        key: Counter({(each["at"], each["store_id"]): each["sales"] for each in listed})
+        for key, (listed,) in by_key(lake, "gold.shopping_bursts", "moments").items()
+    }
+    assert found == moments
+
+
 def profiles(versions: list[Version]) -> Sums:
     """Return what a profile's own columns come to."""
     by_customer: dict[str, list[tuple[Receipt, int, date]]] = defaultdict(list)
@@ -178,6 +207,7 @@ def check(lake: Lake, left: Left) -> None:
     ends = ("first_visit_on", "last_visit_on", "last_visit_at", "favourite_store_id", "region_ids")
     assert by_key(lake, "gold.customer_profiles", *totals, *ends) == profiles(left.serving)
     check_signals(lake, left.serving)
+    check_bursts(lake, left.serving)
 
 
 def a_version(number: int, **changes: Any) -> Version:

@@ -18,7 +18,7 @@ from data_jobs.upkeep.compaction import compact
 from receipts import bronze
 from receipts.lake import Lake
 from tests.data_jobs.landing import RECEIVED_AT, land, land_payloads, refine_here
-from tests.fixtures.retail import CHICKEN, MILK, make_customer, make_receipt, make_store
+from tests.fixtures.retail import CHICKEN, MILK, make_customer, make_receipt, make_return, make_store
 
 _NAMES = [table.name for table in TABLES if table.kind is not Kind.FILLED] + ["silver.quarantine", "bronze.receipts"]
 _BACK = {**MILK, "quantity": -1.0, "amount_cents": -349}
@@ -42,6 +42,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     other = make_receipt(sequence_number=4, customer_id="C0000002", lines=[CHICKEN])
     corrected = make_receipt(business_date=days[0].date(), purchased_at=days[0], lines=[MILK])
     land(lake, bronze.RECEIPTS, [other, corrected], _LATER)
+    refine_here(lake)
+    suspicious = [  # more returned than paid, six sales at once, a register of voids
+        make_return(sold[0].receipt_id, sequence_number=10),
+        *(make_receipt(sequence_number=n, customer_id="C0000003") for n in range(20, 26)),
+        *(make_receipt(sequence_number=n, register_id=4, receipt_type="void") for n in range(30, 35)),
+    ]
+    land(lake, bronze.RECEIPTS, suspicious, _LATER)
     refine_here(lake)
     list(compact(lake, thorough=True))
     return Path(lake.root)
@@ -72,9 +79,11 @@ def test_polars_duckdb_and_plain_deltalake_read_the_same_rows(
 
 def test_analysts_add_up_what_the_platform_added_up(root: Path, sql: duckdb.DuckDBPyConnection) -> None:
     lines, days = (f"delta_scan('{root / 'silver/receipt_lines'}')", f"delta_scan('{root / 'gold/store_days'}')")
-    assert sql.sql(f"SELECT sum(amount_cents) FROM {lines}").fetchall() == [(349 + 1048 * 2 - 349 + 699,)]
+    assert sql.sql(f"SELECT sum(amount_cents) FROM {lines}").fetchall() == [
+        (349 + 1048 * 2 - 349 + 699 - 349 + (6 + 5) * 1048,)
+    ]
     assert sql.sql(f"SELECT sum(sales_cents), sum(returned_cents) FROM {days}").fetchall() == [
-        (349 + 1048 * 2 + 699, -349)
+        (349 + 1048 * 2 + 699 + 6 * 1048, -349 * 2)
     ]
 
 

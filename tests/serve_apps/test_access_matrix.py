@@ -18,7 +18,7 @@ from receipts.access import PERMISSIONS, Role
 from serve_apps.audit import ANONYMOUS
 from serve_apps.capabilities import capabilities_of
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
-from tests.fixtures.serving import SignIns
+from tests.fixtures.serving import SignIns, plant_pattern
 from tests.fixtures.whole_api import whole_api
 from tests.serve_apps.test_guard import PUBLIC, ROUTES, routes_of
 
@@ -90,6 +90,9 @@ ASKED = {
     "POST /fraud/flags/{flag_id}/review": Route(
         lambda s: f"/fraud/flags/{next(s.flags)}/review", lambda s: {"outcome": "cleared", "note": ""}
     ),
+    "GET /fraud/patterns": Route(lambda s: "/fraud/patterns", hidden=200),
+    "GET /fraud/patterns/summary": Route(lambda s: "/fraud/patterns/summary", hidden=200),
+    "GET /fraud/patterns/{pattern_id}/receipts": Route(lambda s: f"/fraud/patterns/{s.region:032d}/receipts"),
     "GET /admin/quarantine/": Route(lambda s: "/admin/quarantine/", hidden=None),
     "GET /admin/quarantine/{quarantine_id}": Route(lambda s: "/admin/quarantine/1", hidden=None),
     "GET /admin/quarantine/orders/{order_id}": Route(lambda s: "/admin/quarantine/orders/1", hidden=None),
@@ -133,6 +136,9 @@ def subjects(settings, owner):
             "SELECT 'customer', %s, 'other', %s, 'somebody' FROM generate_series(1, 100) RETURNING flag_id",
             (customer, name),
         ).fetchall()
+        plant_pattern(
+            owner, f"{region:032d}", region_ids=[region], store_ids=[store_id], subject_id=customer, explanation=name
+        )
         each = (flag_id for (flag_id,) in flags)
         made.append(Subject(region, receipt.receipt_id, customer, region, store_id, name, *deliveries, each))
     owner.execute(

@@ -28,6 +28,9 @@ ROUTES = {
     "POST /fraud/flags": Permission.FLAG_FRAUD,
     "GET /fraud/flags": Permission.FLAG_FRAUD,
     "POST /fraud/flags/{flag_id}/review": Permission.FLAG_FRAUD,
+    "GET /fraud/patterns": Permission.READ_FRAUD_PATTERNS,
+    "GET /fraud/patterns/summary": Permission.READ_FRAUD_PATTERNS,
+    "GET /fraud/patterns/{pattern_id}/receipts": Permission.READ_FRAUD_PATTERNS,
     "GET /admin/quarantine/": Permission.OPERATE,
     "GET /admin/quarantine/orders/{order_id}": Permission.OPERATE,
     "GET /admin/quarantine/{quarantine_id}": Permission.OPERATE,
@@ -62,6 +65,8 @@ MATRIX = {
     "cs_rep": _REP,
     "supervisor": _SUPERVISOR,
     "fraud_team": _SUPERVISOR,
+    "supervisor": {*_REP, Permission.REVEAL_CONTACTS, Permission.FLAG_FRAUD},
+    "fraud_team": {*_REP, Permission.REVEAL_CONTACTS, Permission.FLAG_FRAUD, Permission.READ_FRAUD_PATTERNS},
     "privacy_officer": set(),
     "admin": {Permission.OPERATE},
     "till": set(),
@@ -103,6 +108,8 @@ async def test_each_role_may_call_exactly_what_the_matrix_says(settings, sign_in
             if whose != capability.prefix:
                 continue
             path = path.format(**IDS)
+            ids = {"receipt_id": "2611170036700300000103", "customer_id": "C0000001"}
+            path = path.format(**ids, quarantine_id=1, order_id=1, flag_id=1, pattern_id="0" * 32)
             for name, (role, _, _) in PRINCIPALS.items():
                 answer = await client.request(method, path, headers=sign_ins.headers(name))
                 assert (answer.status_code != 403) == (permission in MATRIX[role]), f"{name} at {route}"

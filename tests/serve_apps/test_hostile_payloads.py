@@ -73,6 +73,8 @@ GOOD = {  # what fills the other parameters while one is attacked
     "receipt_id": "2611170036700300000103", "customer_id": "C0000001", "quarantine_id": "1", "order_id": "1",
     "delivery_id": "00000000-0000-0000-0000-000000000001",
     "flag_id": "1", "store_id": "367", "business_date": "2026-11-17", "register_id": "3", "sequence_number": "1",
+    "flag_id": "1", "pattern_id": "0" * 32,
+    "store_id": "367", "business_date": "2026-11-17", "register_id": "3", "sequence_number": "1",
 }  # fmt: skip
 GOOD_BODIES: dict[str, dict[str, Any]] = {
     "POST /receipt/batch": {"receipt_ids": ["2611170036700300000103"]},

@@ -9,6 +9,7 @@ import pytest
 
 from receipts.database import DatabaseRole, connect
 from tests.fixtures.retail import make_customer, make_receipt, make_return, make_store, store_rows
+from tests.fixtures.serving import plant_pattern
 
 EAST, WEST = 1, 2
 SCHEMAS = ["access", "audit", "auth", "fraud", "ingest", "mail", "retail", "search", "sync"]
@@ -19,12 +20,15 @@ REGIONAL = {
     "retail.customers": "region_ids",
     "retail.customer_profiles": "region_ids",
     "fraud.flags": "(SELECT c.region_ids FROM retail.customers c WHERE c.customer_id = t.subject_id)",
+    "retail.fraud_patterns": "region_ids",
     "retail.spending_insights": (
         "(SELECT p.region_ids FROM retail.customer_profiles p WHERE p.customer_id = t.customer_id)"
     ),
     "mail.deliveries": "(SELECT ARRAY[r.region_id] FROM retail.receipts r WHERE r.receipt_id = t.receipt_id)",
 }
 KEYS = {"fraud.flags": "subject_id"}  # where it is not customer_id
+KEYS = {"fraud.flags": "subject_id", "retail.fraud_patterns": "subject_id"}  # where it is not customer_id
+SCHEMAS = "('access', 'audit', 'auth', 'fraud', 'ingest', 'retail', 'search', 'sync')"
 # Belongs to no region: what is sold where, and what only operators are let to by the guard of their routes.
 EVERYWHERE = {
     "access.regions", "ingest.desk_orders", "ingest.quarantine", "retail.product_embeddings", "retail.products",
@@ -95,6 +99,7 @@ def filled(settings, owner):
         fill_row(owner, "retail.spending_insights", customer_id=customer)
         fill_row(owner, "mail.deliveries", customer_id=customer, receipt_id=receipt.receipt_id, status="sent")
         fill_row(owner, "fraud.flags", subject="customer", subject_id=customer, reason="other")
+        plant_pattern(owner, f"{region:032d}", subject_id=customer, region_ids=[region])
         ids[region] = (receipt.receipt_id, customer)
     return ids
 

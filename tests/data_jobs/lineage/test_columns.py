@@ -18,6 +18,8 @@ from receipts.models import Customer, Line, Receipt, Store, Tender
 
 # Fields that are made of nothing that was read.
 CONSTANT = {("silver.quarantine", "bronze_table")}
+# No signal of a month's sums has a span of time.
+CONSTANT |= {("gold.fraud_patterns", "first_at"), ("gold.fraud_patterns", "last_at")}
 # Schemas of tables that the platform writes about itself, from nothing that the lake holds.
 OURS = {"events", "audit"}
 

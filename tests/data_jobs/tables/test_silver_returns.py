@@ -105,6 +105,8 @@ def test_a_return_stands_beside_its_original_whichever_comes_first(
         "days_between": 18,
         "share_returned": 0.25,
         "returned_so_far_cents": 250,
+        "returns_so_far": 1,
+        "is_last_return": True,
     }
     assert refine_here(lake_with_stores) == []
 
@@ -138,6 +140,8 @@ def test_the_return_that_goes_beyond_the_original_is_told_and_not_those_before_i
     rows = rows_of(lake_with_stores, _TABLE.name).sort("purchased_on")
     assert rows["returned_so_far_cents"].to_list() == [400, 800, 1200]
     assert rows["link"].to_list() == ["linked", "linked", "exceeds_original"]
+    assert rows["returns_so_far"].to_list() == [1, 2, 3]
+    assert rows["is_last_return"].to_list() == [False, False, True]
     send(lake_with_stores, replace(parts[1], kind="void", received=1))
     refine_here(lake_with_stores)
     assert links(lake_with_stores) == {id_of(2): "linked", id_of(3): "linked"}

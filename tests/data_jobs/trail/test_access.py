@@ -14,6 +14,7 @@ _FUNCTIONS = {
     "drop_expired": {"receipts_retention"},
     "extend": {"receipts_api", "receipts_auth"},
     "list_months": {"receipts_pipeline", "receipts_retention"},
+    "list_views": {"receipts_api"},  # who looked at a receipt of the caller's regions
     "make_partitions": {"receipts_pipeline"},
     "open_chain": {"receipts_api", "receipts_auth"},
     "project": {"receipts_pipeline"},
