@@ -112,6 +112,13 @@ $$;
 
 ALTER FUNCTION access.list_principals() OWNER TO receipts_owner;
 
+CREATE FUNCTION access.my_principal() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ SELECT nullif(current_setting('app.principal', true), '') $$;
+
+ALTER FUNCTION access.my_principal() OWNER TO receipts_owner;
+
 CREATE FUNCTION access.my_regions() RETURNS smallint[]
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -122,6 +129,15 @@ CREATE FUNCTION access.my_regions() RETURNS smallint[]
 $$;
 
 ALTER FUNCTION access.my_regions() OWNER TO receipts_owner;
+
+CREATE FUNCTION access.my_role() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT s.role FROM access.scopes s WHERE s.scope_id = nullif(current_setting('app.scope', true), '')::uuid
+$$;
+
+ALTER FUNCTION access.my_role() OWNER TO receipts_owner;
 
 CREATE FUNCTION access.open_scope(p_principal_id text) RETURNS TABLE(scope_id uuid, role text, display_name text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -134,11 +150,11 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    INSERT INTO access.scopes (region_ids, all_regions) VALUES (who.region_ids, who.all_regions)
+    INSERT INTO access.scopes (role, region_ids, all_regions) VALUES (who.role, who.region_ids, who.all_regions)
     ON CONFLICT DO NOTHING;
     RETURN QUERY
         SELECT s.scope_id, who.role, who.display_name FROM access.scopes s
-        WHERE s.region_ids = who.region_ids AND s.all_regions = who.all_regions;
+        WHERE s.role = who.role AND s.region_ids = who.region_ids AND s.all_regions = who.all_regions;
 END
 $$;
 
@@ -224,9 +240,13 @@ BEGIN
                     'client_address', 'request_id']) AS name
                 WHERE jsonb_typeof(e -> name) IS DISTINCT FROM 'string'
             )
-            AND octet_length(e ->> 'principal_id') <= 1000  -- a third of a page is what an index takes
             AND NOT EXISTS (
-                SELECT FROM jsonb_array_elements(e -> 'receipt_ids') AS each WHERE jsonb_typeof(each) <> 'string'
+                SELECT FROM unnest(ARRAY['principal_id', 'route', 'outcome', 'purpose']) AS name
+                WHERE octet_length(e ->> name) > 1000
+            )
+            AND NOT EXISTS (
+                SELECT FROM jsonb_array_elements(e -> 'receipt_ids') AS each
+                WHERE jsonb_typeof(each) <> 'string' OR octet_length(each #>> '{}') > 1000
             )
             AND NOT EXISTS (
                 SELECT FROM jsonb_array_elements(e -> 'customer_ids') AS each
@@ -1909,7 +1929,8 @@ ALTER TABLE access.regions OWNER TO receipts_owner;
 CREATE TABLE access.scopes (
     scope_id uuid DEFAULT gen_random_uuid() NOT NULL,
     region_ids smallint[] NOT NULL,
-    all_regions boolean NOT NULL
+    all_regions boolean NOT NULL,
+    role text
 );
 
 ALTER TABLE access.scopes OWNER TO receipts_owner;
@@ -2049,6 +2070,25 @@ CREATE TABLE audit.spool_other (
 );
 
 ALTER TABLE audit.spool_other OWNER TO receipts_owner;
+
+CREATE VIEW audit.trail AS
+ SELECT event_id,
+    occurred_at,
+    principal_id,
+    role,
+    route,
+    outcome,
+    status,
+    receipt_ids,
+    customer_ids,
+    purpose,
+    constraints,
+    client_address,
+    request_id
+   FROM audit.events
+  WHERE (( SELECT access.my_role() AS my_role) = 'privacy_officer'::text);
+
+ALTER VIEW audit.trail OWNER TO receipts_owner;
 
 CREATE TABLE auth.clients (
     client_id text NOT NULL COLLATE pg_catalog."C",
@@ -2689,10 +2729,10 @@ ALTER TABLE ONLY access.regions
     ADD CONSTRAINT regions_pkey PRIMARY KEY (region_id);
 
 ALTER TABLE ONLY access.scopes
-    ADD CONSTRAINT scopes_pkey PRIMARY KEY (scope_id);
+    ADD CONSTRAINT scopes_key UNIQUE NULLS NOT DISTINCT (role, region_ids, all_regions);
 
 ALTER TABLE ONLY access.scopes
-    ADD CONSTRAINT scopes_region_ids_all_regions_key UNIQUE (region_ids, all_regions);
+    ADD CONSTRAINT scopes_pkey PRIMARY KEY (scope_id);
 
 ALTER TABLE ONLY audit.chains
     ADD CONSTRAINT chains_pkey PRIMARY KEY (chain);
@@ -2836,14 +2876,28 @@ CREATE INDEX chains_open ON audit.chains USING btree (chain) WHERE (closed_at IS
 CREATE INDEX events_by_customer ON ONLY audit.events USING gin (customer_ids);
 
 CREATE INDEX events_by_opened_receipt ON ONLY audit.events USING btree ((receipt_ids[1]), occurred_at) WHERE ((outcome = 'answered'::text) AND (route = ANY (ARRAY['GET /receipt/{receipt_id}'::text, 'GET /receipt/'::text])));
+CREATE INDEX events_by_outcome ON ONLY audit.events USING btree (outcome, occurred_at, event_id) WHERE (outcome <> 'answered'::text);
 
 CREATE INDEX events_by_principal ON ONLY audit.events USING btree (principal_id, occurred_at);
 
+CREATE INDEX events_by_purpose ON ONLY audit.events USING btree (purpose, occurred_at, event_id) WHERE (purpose <> 'customer_service'::text);
+
+CREATE INDEX events_by_receipt ON ONLY audit.events USING gin (receipt_ids);
+
+CREATE INDEX events_by_route ON ONLY audit.events USING btree (route, occurred_at, event_id) WHERE (route <> ALL (ARRAY['GET /receipt/{receipt_id}'::text, 'GET /customers/{customer_id}/receipts'::text, 'GET /cs/context/{customer_id}'::text, 'POST /search/'::text, 'POST /search/fuzzy/'::text]));
+
 CREATE INDEX events_other_customer_ids_idx ON audit.events_other USING gin (customer_ids);
+
+CREATE INDEX events_other_outcome_occurred_at_event_id_idx ON audit.events_other USING btree (outcome, occurred_at, event_id) WHERE (outcome <> 'answered'::text);
 
 CREATE INDEX events_other_principal_id_occurred_at_idx ON audit.events_other USING btree (principal_id, occurred_at);
 
 CREATE INDEX events_other_receipt_ids_occurred_at_idx ON audit.events_other USING btree ((receipt_ids[1]), occurred_at) WHERE ((outcome = 'answered'::text) AND (route = ANY (ARRAY['GET /receipt/{receipt_id}'::text, 'GET /receipt/'::text])));
+CREATE INDEX events_other_purpose_occurred_at_event_id_idx ON audit.events_other USING btree (purpose, occurred_at, event_id) WHERE (purpose <> 'customer_service'::text);
+
+CREATE INDEX events_other_receipt_ids_idx ON audit.events_other USING gin (receipt_ids);
+
+CREATE INDEX events_other_route_occurred_at_event_id_idx ON audit.events_other USING btree (route, occurred_at, event_id) WHERE (route <> ALL (ARRAY['GET /receipt/{receipt_id}'::text, 'GET /customers/{customer_id}/receipts'::text, 'GET /cs/context/{customer_id}'::text, 'POST /search/'::text, 'POST /search/fuzzy/'::text]));
 
 CREATE INDEX projections_in_order ON ONLY audit.projections USING btree ("position");
 
@@ -2929,11 +2983,18 @@ CREATE INDEX name_pairs_by_last ON search.name_pairs USING btree (last_word, fir
 
 ALTER INDEX audit.events_by_customer ATTACH PARTITION audit.events_other_customer_ids_idx;
 
+ALTER INDEX audit.events_by_outcome ATTACH PARTITION audit.events_other_outcome_occurred_at_event_id_idx;
+
 ALTER INDEX audit.events_pkey ATTACH PARTITION audit.events_other_pkey;
 
 ALTER INDEX audit.events_by_principal ATTACH PARTITION audit.events_other_principal_id_occurred_at_idx;
 
 ALTER INDEX audit.events_by_opened_receipt ATTACH PARTITION audit.events_other_receipt_ids_occurred_at_idx;
+ALTER INDEX audit.events_by_purpose ATTACH PARTITION audit.events_other_purpose_occurred_at_event_id_idx;
+
+ALTER INDEX audit.events_by_receipt ATTACH PARTITION audit.events_other_receipt_ids_idx;
+
+ALTER INDEX audit.events_by_route ATTACH PARTITION audit.events_other_route_occurred_at_event_id_idx;
 
 ALTER INDEX audit.projections_pkey1 ATTACH PARTITION audit.projections_other_pkey;
 
@@ -3140,9 +3201,15 @@ GRANT ALL ON FUNCTION access.admit(p_issuer text, p_subject text, p_display_name
 REVOKE ALL ON FUNCTION access.list_principals() FROM PUBLIC;
 GRANT ALL ON FUNCTION access.list_principals() TO receipts_auth;
 
+REVOKE ALL ON FUNCTION access.my_principal() FROM PUBLIC;
+GRANT ALL ON FUNCTION access.my_principal() TO receipts_api;
+
 REVOKE ALL ON FUNCTION access.my_regions() FROM PUBLIC;
 GRANT ALL ON FUNCTION access.my_regions() TO receipts_api;
 GRANT ALL ON FUNCTION access.my_regions() TO receipts_search;
+
+REVOKE ALL ON FUNCTION access.my_role() FROM PUBLIC;
+GRANT ALL ON FUNCTION access.my_role() TO receipts_api;
 
 REVOKE ALL ON FUNCTION access.open_scope(p_principal_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION access.open_scope(p_principal_id text) TO receipts_auth;
@@ -3293,6 +3360,8 @@ GRANT SELECT ON TABLE audit.projections TO receipts_pipeline;
 GRANT SELECT ON TABLE audit.retirements TO receipts_pipeline;
 
 GRANT SELECT ON TABLE audit.spool TO receipts_pipeline;
+
+GRANT SELECT ON TABLE audit.trail TO receipts_api;
 
 GRANT SELECT ON TABLE auth.clients TO receipts_auth;
 

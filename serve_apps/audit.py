@@ -9,7 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from receipts.errors import Unavailable
 from serve_apps.audit_writer import AuditEvent, AuditWriter
 from serve_apps.exchange import Exchange, exchange_of
-from serve_apps.problems import problem_response
+from serve_apps.problems import log_failure, problem_response
+from serve_apps.streaming import pour
 
 ANONYMOUS = "anonymous"
 CUSTOMER_SERVICE = "customer_service"  # the purpose of nearly all that is asked
@@ -20,7 +21,8 @@ class AuditTrail:
     """Collects the whole answer, has its event written, and only then lets it go.
 
     Every error that the application raises becomes its problem document here, so that refusals and failures
-    are in the trail like answers. Without the trail the answer is a 503 and what was collected is dropped.
+    are in the trail like answers. Without the trail the answer is a 503 and what was collected is dropped. Of an
+    answer too long to collect, the body has not even begun until then.
     """
 
     def __init__(self, app: ASGIApp, writer: AuditWriter, purpose: str) -> None:
@@ -44,6 +46,13 @@ class AuditTrail:
             return
         for message in answer:
             await send(message)
+        if exchange.body is not None:
+            exchange.journey.enter("stream")
+            try:
+                await pour(exchange.body, receive, send)
+            except Exception as error:  # noqa: BLE001 - the head has left: an answer that does not end tells the caller
+                exchange.journey.fail(error)
+                log_failure(error, exchange.request_id)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> list[Message]:
         held: list[Message] = []
@@ -55,6 +64,7 @@ class AuditTrail:
             await self._app(scope, receive, hold)
         except Exception as error:  # noqa: BLE001 - whatever failed, the caller gets a problem and the trail its event
             held.clear()
+            exchange.body = None
             exchange.journey.fail(error)
             await problem_response(error, exchange.request_id, scope)(scope, receive, hold)
         return held

@@ -27,6 +27,7 @@ CAPABILITIES = (
     Capability("semantic", "/search", "serve_apps.semantic"),
     Capability("fraud", "/fraud", "serve_apps.fraud"),
     Capability("quarantine", "/admin/quarantine", "serve_apps.quarantine"),
+    Capability("audit", "/audit", "serve_apps.audit_log"),
 )
 
 

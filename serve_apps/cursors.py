@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -32,17 +34,38 @@ START = Place(datetime.max.replace(tzinfo=UTC), "")
 
 def encode_cursor(place: Place) -> str:
     """Return the text that stands for a place."""
-    return base64.urlsafe_b64encode(orjson.dumps(list(place))).rstrip(b"=").decode()
+    return pack(place)
 
 
 def parse_cursor(text: str) -> Place:
     """Return the place a cursor stands for. Raises InvalidInput for anything that is none of ours."""
+    with reading():
+        instant, digits, position = unpack(text)
+        return Place(instant_of(instant), parse_receipt_id(digits), int(position))
+
+
+def pack(values: Sequence[object]) -> str:
+    """Return the text of a cursor that holds these values."""
+    return base64.urlsafe_b64encode(orjson.dumps(list(values))).rstrip(b"=").decode()
+
+
+def unpack(text: str) -> list[Any]:
+    """Return the values of a cursor, not yet believed: read them inside of `reading`."""
+    return orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+def instant_of(text: str) -> datetime:
+    """Return an instant of a cursor. Raises ValueError for a time of no zone."""
+    instant = datetime.fromisoformat(text)
+    if instant.tzinfo is None:
+        raise ValueError
+    return instant.astimezone(UTC)
+
+
+@contextmanager
+def reading() -> Generator[None]:
+    """Turn whatever a forged cursor makes of its reading into InvalidInput."""
     try:
-        instant, digits, position = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-        purchased_at = datetime.fromisoformat(instant)
-        place = Place(purchased_at.astimezone(UTC), parse_receipt_id(digits), int(position))
+        yield
     except (binascii.Error, ValueError, TypeError, AttributeError, OverflowError, InvalidInput):
         raise InvalidInput("cursor", _ACCEPTED) from None
-    if purchased_at.tzinfo is None:
-        raise InvalidInput("cursor", _ACCEPTED)
-    return place

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
@@ -27,6 +27,7 @@ class Exchange:
     receipt_ids: list[str] = field(default_factory=list)
     customer_ids: list[str] = field(default_factory=list)
     constraints: dict[str, object] = field(default_factory=dict)
+    body: AsyncGenerator[bytes, None] | None = None  # of an answer that is written while it is read
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from receipts.access import Permission, require
 from receipts.errors import InvalidInput, NotFound, Unauthenticated
 from serve_apps.exchange import Caller, exchange_of
+from serve_apps.problems import names_of
 from serve_apps.serving import ServingContext
 
 
@@ -55,7 +56,7 @@ def refuse_unknown_parameters(request: Request) -> None:
     for parameter in route.dependant.query_params:
         model = parameter.field_info.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
-            accepted |= set(model.model_fields)
+            accepted |= names_of(model)
         else:
             accepted.add(parameter.alias)
     seen: set[str] = set()

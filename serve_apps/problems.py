@@ -71,7 +71,7 @@ def problem_response(error: Exception, request_id: str, scope: Scope) -> Respons
     """Return the answer to an error; what nobody foresaw is logged by place and type, never by its text."""
     problem = _problem(error, scope)
     if problem.kind.status >= 500:
-        _log(error, request_id)
+        log_failure(error, request_id)
     body: dict[str, object] = {
         "type": f"urn:receipts:problem:{problem.kind.name}",
         "title": problem.kind.title,
@@ -91,6 +91,14 @@ def problem_response(error: Exception, request_id: str, scope: Scope) -> Respons
         headers["WWW-Authenticate"] = 'Bearer error="invalid_token"'
     content = orjson.dumps({key: value for key, value in body.items() if value is not None})
     return Response(content, problem.kind.status, headers, media_type="application/problem+json")
+
+
+def log_failure(error: Exception, request_id: str) -> None:
+    """Say where and what failed. The text of an error may quote a customer's data, so it is left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = " < ".join(f"{f.name}:{f.lineno}" for f in reversed(frames[-6:]))
+    state = getattr(error, "sqlstate", None)
+    log.error("request %s failed: %s sqlstate=%s at %s", request_id, type(error).__name__, state, place)
 
 
 def _limit_headers(error: errors.LimitReached) -> dict[str, str]:
@@ -148,16 +156,13 @@ def _known_fields(scope: Scope, part: str, path: Sequence[str]) -> list[str]:
         if not (isinstance(model, type) and issubclass(model, BaseModel) and name in model.model_fields):
             return []
         model = model.model_fields[name].annotation
-    return sorted(model.model_fields) if isinstance(model, type) and issubclass(model, BaseModel) else []
+    return sorted(names_of(model)) if isinstance(model, type) and issubclass(model, BaseModel) else []
+
+
+def names_of(model: type[BaseModel]) -> set[str]:
+    """Return what the fields of a model are called where it is sent: `from` cannot be a field's name in Python."""
+    return {field.alias or name for name, field in model.model_fields.items()}
 
 
 def _printable(text: str) -> str:
     return _CONTROL.sub("?", text)[:60]
-
-
-def _log(error: Exception, request_id: str) -> None:
-    """Say where and what failed. The text of an error may quote a customer's data, so it is left out."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = " < ".join(f"{f.name}:{f.lineno}" for f in reversed(frames[-6:]))
-    state = getattr(error, "sqlstate", None)
-    log.error("request %s failed: %s sqlstate=%s at %s", request_id, type(error).__name__, state, place)

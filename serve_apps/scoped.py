@@ -33,5 +33,5 @@ async def scope(connection: AsyncConnection[Any], principal: Principal) -> Async
     Statements are pipelined: BEGIN and the scope travel with the first query.
     """
     async with connection.pipeline(), connection.transaction():
-        await connection.execute(_SQL["set_scope"], (principal.scope_id,))
+        await connection.execute(_SQL["set_scope"], (principal.scope_id, principal.principal_id))
         yield

@@ -23,6 +23,7 @@ from serve_apps.coalescer import Coalescer
 from serve_apps.keys import KeyRing, key_source
 from serve_apps.limit_store import LimitStore
 from serve_apps.limits import Limits
+from serve_apps.long_reads import LongReads
 from serve_apps.meters import Traffic
 from serve_apps.reads import Reads
 from serve_apps.revocations import Revocations
@@ -38,6 +39,8 @@ _PING_S = 5.0
 class ServingContext:
     """What handlers work with: `pool` is the primary's, `reads` runs what may be a moment behind on standbys.
 
+    `long_reads` reads what is more than memory holds, on connections of its own.
+
     The audit trail has its own connection, so that slow queries cannot hold back other requests' answers. `questions`
     are what many requests are asked together by, named for the metrics; an application adds its own.
     """
@@ -46,6 +49,7 @@ class ServingContext:
     role: DatabaseRole
     pool: AsyncConnectionPool
     reads: Reads
+    long_reads: LongReads
     tokens: TokenVerifier
     audit: AuditWriter
     limits: Limits
@@ -83,6 +87,7 @@ def serving_context(
         role=role,
         pool=pool,
         reads=Reads(settings, role, pool),
+        long_reads=LongReads(settings, role),
         tokens=TokenVerifier(settings.auth, KeyRing(key_source(settings)), Revocations(settings.auth)),
         audit=audit,
         limits=Limits(settings.limits, LimitStore(connect, secret.encode())),

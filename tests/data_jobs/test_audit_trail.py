@@ -38,6 +38,10 @@ _UNREADABLE = {
     "no text": _EVENT.replace('"rep.east"', "null"),
     "a principal longer than an index takes": _EVENT.replace("rep.east", _LONG),
     "a customer longer than an index takes": _EVENT.replace('"C1"', f'"{_LONG}"'),
+    "a receipt longer than an index takes": _EVENT.replace('"receipt_ids":[', f'"receipt_ids":["{_LONG}",'),
+    "a route longer than an index takes": _EVENT.replace('"route":"', f'"route":"{_LONG}'),
+    "an outcome longer than an index takes": _EVENT.replace('"outcome":"', f'"outcome":"{_LONG}'),
+    "a purpose longer than an index takes": _EVENT.replace('"purpose":"', f'"purpose":"{_LONG}'),
     "no list": _EVENT.replace('["C1","C2"]', "7"),
 }
 

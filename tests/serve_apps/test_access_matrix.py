@@ -99,6 +99,7 @@ ASKED = {
     "POST /admin/quarantine/{quarantine_id}/orders": Route(
         lambda s: "/admin/quarantine/1/orders", lambda s: {"action": "dismiss"}, found=202, hidden=None
     ),
+    "GET /audit/log": Route(lambda s: f"/audit/log?customer_id={s.customer_id}", hidden=None),
 }
 
 

@@ -35,6 +35,7 @@ ROUTES = {
     "GET /admin/quarantine/orders/{order_id}": Permission.OPERATE,
     "GET /admin/quarantine/{quarantine_id}": Permission.OPERATE,
     "POST /admin/quarantine/{quarantine_id}/orders": Permission.OPERATE,
+    "GET /audit/log": Permission.READ_AUDIT,
 }
 # Well-formed, and nobody's.
 IDS = {
@@ -68,6 +69,10 @@ MATRIX = {
     "supervisor": {*_REP, Permission.REVEAL_CONTACTS, Permission.FLAG_FRAUD},
     "fraud_team": {*_REP, Permission.REVEAL_CONTACTS, Permission.FLAG_FRAUD, Permission.READ_FRAUD_PATTERNS},
     "privacy_officer": set(),
+    "cs_rep": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
+    "supervisor": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
+    "fraud_team": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
+    "privacy_officer": {Permission.READ_AUDIT},
     "admin": {Permission.OPERATE},
     "till": set(),
 }

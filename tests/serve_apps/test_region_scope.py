@@ -34,6 +34,8 @@ EVERYWHERE = {
     "access.regions", "ingest.desk_orders", "ingest.quarantine", "retail.product_embeddings", "retail.products",
     "retail.stores", "sync.watermarks",
 }  # fmt: skip
+# Told to one role only, in whatever region: tests of their own say to which (test_audit_log, test_compliance).
+OFFICERS = {"audit.trail"}
 # Functions of ours that the serving role may call, each with arguments as wide as they go.
 READING = {
     "retail.find_receipts": "SELECT receipt_id FROM retail.find_receipts(%(scope)s, %(receipts)s)",
@@ -77,7 +79,8 @@ OTHERS = {
     "auth.list_ended_sessions", "retail.operator_key", "retail.sku_keys", "search.search_terms",
     "search.varied_products", "search.coverage",
     "search.all_but_one", "search.likeness_costs", "search.told_share",
-    "access.my_regions", "audit.chain_day", "audit.extend", "audit.open_chain", "audit.today", "retail.name_keys",
+    "access.my_regions", "access.my_role", "access.my_principal",
+    "audit.chain_day", "audit.extend", "audit.open_chain", "audit.today", "retail.name_keys",
 }  # fmt: skip
 
 
@@ -140,7 +143,7 @@ def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
         "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')",
         (SCHEMAS,),
     ).fetchall()
-    assert {row[0] for row in tables} == REGIONAL.keys() | EVERYWHERE
+    assert {row[0] for row in tables} == REGIONAL.keys() | EVERYWHERE | OFFICERS
     functions = owner.execute(
         "SELECT p.oid::regproc::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
         "WHERE n.nspname = ANY (%s) AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
@@ -194,6 +197,28 @@ def test_the_serving_role_cannot_read_or_make_scopes(settings, sign_ins, column)
         api.rollback()
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             api.execute("UPDATE access.scopes SET all_regions = true")
+
+
+def test_a_scope_tells_the_role_behind_it_and_an_older_one_no_role(settings, owner, sign_ins):
+    older = owner.execute(
+        "INSERT INTO access.scopes (region_ids, all_regions) VALUES ('{1}', false) RETURNING scope_id"
+    ).fetchone()
+    roles = {name: scope_of(sign_ins, name) for name in ("rep.east", "supervisor.east", "privacy")}
+    assert roles["rep.east"] != roles["supervisor.east"], "one region, two roles, two scopes"
+    found = {}
+    with connect(settings, DatabaseRole.API) as api:
+        for name, scope in (roles | {"older": str(older[0]), "invented": str(uuid.UUID(int=1)), "": ""}).items():
+            with api.transaction():
+                api.execute("SELECT set_config('app.scope', %s, true)", (scope,))
+                found[name] = api.execute("SELECT access.my_role(), access.my_regions()").fetchone()
+    assert found == {
+        "rep.east": ("cs_rep", [1]),
+        "supervisor.east": ("supervisor", [1]),
+        "privacy": ("privacy_officer", list(range(1, 9))),
+        "older": (None, [1]),
+        "invented": (None, None),
+        "": (None, None),
+    }
 
 
 def test_a_scope_does_not_outlive_its_transaction(settings, sign_ins, filled):
