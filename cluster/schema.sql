@@ -2520,6 +2520,31 @@ CREATE TABLE retail.fraud_patterns (
 ALTER TABLE ONLY retail.fraud_patterns FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE retail.fraud_patterns OWNER TO receipts_owner;
+CREATE TABLE retail.exports (
+    export_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    requested_by text NOT NULL COLLATE pg_catalog."C",
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    expires_at timestamp with time zone DEFAULT (clock_timestamp() + '01:00:00'::interval) NOT NULL,
+    format text NOT NULL,
+    reason text NOT NULL,
+    date_from date NOT NULL,
+    date_to date NOT NULL,
+    store_ids integer[],
+    rows_total bigint NOT NULL,
+    rows_done bigint DEFAULT 0 NOT NULL,
+    state text DEFAULT 'ready'::text NOT NULL,
+    failure text,
+    download integer DEFAULT 0 NOT NULL,
+    moved_at timestamp with time zone,
+    CONSTRAINT exports_check CHECK (((date_to >= date_from) AND (date_to <= (date_from + 365)))),
+    CONSTRAINT exports_format_check CHECK ((format = ANY (ARRAY['csv'::text, 'parquet'::text]))),
+    CONSTRAINT exports_reason_check CHECK ((reason = ANY (ARRAY['audit_request'::text, 'chargeback'::text, 'legal'::text, 'analysis'::text, 'other'::text]))),
+    CONSTRAINT exports_state_check CHECK ((state = ANY (ARRAY['ready'::text, 'running'::text, 'done'::text, 'failed'::text])))
+);
+
+ALTER TABLE ONLY retail.exports FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.exports OWNER TO receipts_owner;
 
 CREATE TABLE retail.product_embeddings (
     text_digest text NOT NULL COLLATE pg_catalog."C",
@@ -2847,6 +2872,8 @@ ALTER TABLE ONLY retail.customers
 
 ALTER TABLE ONLY retail.fraud_patterns
     ADD CONSTRAINT fraud_patterns_pkey PRIMARY KEY (pattern_id);
+ALTER TABLE ONLY retail.exports
+    ADD CONSTRAINT exports_pkey PRIMARY KEY (export_id);
 
 ALTER TABLE ONLY retail.product_embeddings
     ADD CONSTRAINT product_embeddings_pkey PRIMARY KEY (text_digest);
@@ -2952,6 +2979,7 @@ CREATE INDEX customers_by_name ON retail.customers USING btree (name_norm text_p
 CREATE INDEX customers_by_name_key ON retail.customers USING gin (retail.name_keys(name_norm));
 
 CREATE INDEX fraud_patterns_by_strength ON retail.fraud_patterns USING btree (strength DESC, pattern_id);
+CREATE INDEX exports_by_person ON retail.exports USING btree (requested_by, requested_at DESC);
 
 CREATE INDEX product_embeddings_nearest ON retail.product_embeddings USING hnsw (embedding public.halfvec_cosine_ops) WITH (m='16', ef_construction='200');
 
@@ -3123,6 +3151,9 @@ ALTER TABLE retail.fraud_patterns ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own_regions ON retail.customer_contacts FOR SELECT TO receipts_owner USING ((EXISTS ( SELECT
    FROM retail.customers c
   WHERE (c.customer_id = customer_contacts.customer_id))));
+ALTER TABLE retail.exports ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON retail.exports TO receipts_api USING (((requested_by = ( SELECT access.my_principal() AS my_principal)) AND (( SELECT access.my_role() AS my_role) = ANY (ARRAY['supervisor'::text, 'fraud_team'::text]))));
 
 CREATE POLICY own_regions ON retail.customer_profiles FOR SELECT TO receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
 
@@ -3467,6 +3498,31 @@ GRANT UPDATE(region_ids) ON TABLE retail.customers TO receipts_pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.fraud_patterns TO receipts_pipeline;
 GRANT SELECT ON TABLE retail.fraud_patterns TO receipts_api;
+GRANT SELECT ON TABLE retail.exports TO receipts_api;
+
+GRANT INSERT(requested_by) ON TABLE retail.exports TO receipts_api;
+
+GRANT INSERT(format) ON TABLE retail.exports TO receipts_api;
+
+GRANT INSERT(reason) ON TABLE retail.exports TO receipts_api;
+
+GRANT INSERT(date_from) ON TABLE retail.exports TO receipts_api;
+
+GRANT INSERT(date_to) ON TABLE retail.exports TO receipts_api;
+
+GRANT INSERT(store_ids) ON TABLE retail.exports TO receipts_api;
+
+GRANT INSERT(rows_total),UPDATE(rows_total) ON TABLE retail.exports TO receipts_api;
+
+GRANT UPDATE(rows_done) ON TABLE retail.exports TO receipts_api;
+
+GRANT UPDATE(state) ON TABLE retail.exports TO receipts_api;
+
+GRANT UPDATE(failure) ON TABLE retail.exports TO receipts_api;
+
+GRANT UPDATE(download) ON TABLE retail.exports TO receipts_api;
+
+GRANT UPDATE(moved_at) ON TABLE retail.exports TO receipts_api;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.product_embeddings TO receipts_pipeline;
 GRANT SELECT ON TABLE retail.product_embeddings TO receipts_api;

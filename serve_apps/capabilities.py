@@ -28,6 +28,7 @@ CAPABILITIES = (
     Capability("fraud", "/fraud", "serve_apps.fraud"),
     Capability("quarantine", "/admin/quarantine", "serve_apps.quarantine"),
     Capability("audit", "/audit", "serve_apps.audit_log"),
+    Capability("export", "/export", "serve_apps.export"),
 )
 
 

@@ -1,6 +1,8 @@
--- A scope knows the role behind it, so that the database can refuse by role as it does by region.
+-- A scope knows the role behind it, so that the database can refuse by role as it does by region; and exports.
 
 SET LOCAL ROLE receipts_owner;
+
+-- Roles of scopes ---------------------------------------------------------------------------------------------------
 
 -- Null in handles that were given out before: they open regions as ever, and nothing that asks for a role. Whoever
 -- holds one has another within the hour, with the next token.
@@ -43,3 +45,34 @@ AS $$ SELECT nullif(current_setting('app.principal', true), '') $$;
 REVOKE ALL ON FUNCTION access.my_role() FROM PUBLIC;
 REVOKE ALL ON FUNCTION access.my_principal() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION access.my_role(), access.my_principal() TO receipts_api;
+
+-- Exports -----------------------------------------------------------------------------------------------------------
+
+-- Grain: one row per export of receipts that somebody asked for. Its file stands nowhere: each download reads it anew.
+CREATE TABLE retail.exports (
+    export_id uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    requested_by text COLLATE "C" NOT NULL,
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    expires_at timestamptz NOT NULL DEFAULT clock_timestamp() + interval '1 hour',
+    format text NOT NULL CHECK (format IN ('csv', 'parquet')),
+    reason text NOT NULL CHECK (reason IN ('audit_request', 'chargeback', 'legal', 'analysis', 'other')),
+    date_from date NOT NULL,  -- the stores' own days, both included
+    date_to date NOT NULL CHECK (date_to BETWEEN date_from AND date_from + 365),
+    store_ids integer[],  -- null: all
+    rows_total bigint NOT NULL,  -- line items, as counted when it was asked for; of a finished one those of its file
+    rows_done bigint NOT NULL DEFAULT 0,
+    state text NOT NULL DEFAULT 'ready' CHECK (state IN ('ready', 'running', 'done', 'failed')),
+    failure text,
+    download integer NOT NULL DEFAULT 0,  -- how many were begun; only the last one says how far it is
+    moved_at timestamptz  -- when it last said so
+);
+CREATE INDEX exports_by_person ON retail.exports (requested_by, requested_at DESC);
+
+ALTER TABLE retail.exports ENABLE ROW LEVEL SECURITY;
+ALTER TABLE retail.exports FORCE ROW LEVEL SECURITY;
+CREATE POLICY own ON retail.exports TO receipts_api
+    USING (
+        requested_by = (SELECT access.my_principal()) AND (SELECT access.my_role()) IN ('supervisor', 'fraud_team')
+    );
+GRANT SELECT, INSERT (requested_by, format, reason, date_from, date_to, store_ids, rows_total),
+    UPDATE (rows_total, rows_done, state, failure, download, moved_at) ON retail.exports TO receipts_api;

@@ -1,6 +1,7 @@
 """The applications on a real Ray Serve, reached over HTTP."""
 
 import httpx
+import psutil
 import psycopg
 import pytest
 import ray
@@ -14,6 +15,8 @@ from cluster.errors import PlatformError
 from configs.settings import load_settings
 from serve_apps.capabilities import CAPABILITIES, capabilities_of
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
+from tests.serve_apps.test_export import BEFORE, GROWTH_BYTES, LINES, RECEIPTS, WISH, peak_bytes, plant_many
+from tests.serve_apps.test_streaming import eventually, long_reads_at_work
 
 
 @pytest.fixture
@@ -75,6 +78,35 @@ def test_a_changed_secret_is_another_deployment_and_shows_nothing_of_itself(sett
     kept = settings.state_dir / "secrets.json"
     kept.write_text(kept.read_text().replace("{", "{ ", 1))
     assert deploy.fingerprint_of(variables, settings) != before
+
+
+def test_an_export_passes_serve_while_it_is_read_and_ends_with_its_reader(serve_settings, sign_ins, owner):
+    settings, file = serve_settings
+    plant_many(settings, owner)
+    wanted = [one for one in capabilities_of(settings) if one.name == "export"]
+    deploy.deploy(settings, settings.ray.address, capabilities=wanted, config_file=file)
+    (pid,) = replica_processes(settings)
+    base = f"{settings.portal.api_url}/export/receipts"
+    with httpx.Client(headers=sign_ins.headers("supervisor.east"), timeout=60) as client:
+        smaller = client.post(base, json=WISH | {"date_from": BEFORE, "date_to": BEFORE}).json()
+        client.get(f"{base}/{smaller['export_id']}/file").raise_for_status()
+        before = peak_bytes(pid)
+        made = client.post(base, json=WISH).json()
+        whole = client.get(f"{base}/{made['export_id']}/file").content
+        assert whole.count(b"\r\n") == RECEIPTS * LINES + 1
+        assert peak_bytes(pid) - before < GROWTH_BYTES < len(whole)
+        with client.stream("GET", f"{base}/{made['export_id']}/file") as answer:
+            pieces = answer.iter_bytes()
+            next(pieces)
+            assert eventually(lambda: long_reads_at_work(owner) == 1, 5)
+        assert eventually(lambda: long_reads_at_work(owner) == 0, 5)
+        assert eventually(lambda: client.get(f"{base}/{made['export_id']}").json()["state"] == "failed", 5)
+
+
+def replica_processes(settings) -> list[int]:
+    """Return the processes of the replicas that were given these settings."""
+    found = [one for one in psutil.process_iter(["cmdline"]) if "ServeReplica" in " ".join(one.info["cmdline"] or [])]
+    return [one.pid for one in found if one.environ().get("RECEIPTS_STATE_DIR") == str(settings.state_dir.resolve())]
 
 
 def test_deployed_applications_sign_in_and_answer_and_a_second_deployment_changes_nothing(

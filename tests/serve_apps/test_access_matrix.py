@@ -20,11 +20,12 @@ from serve_apps.capabilities import capabilities_of
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
 from tests.fixtures.serving import SignIns, plant_pattern
 from tests.fixtures.whole_api import whole_api
-from tests.serve_apps.test_guard import PUBLIC, ROUTES, routes_of
+from tests.serve_apps.test_guard import PUBLIC, ROUTES, SOME, routes_of
 
 EAST, WEST = 1, 2
 SEES = {"east": {EAST}, "west": {WEST}, "all": {EAST, WEST}}  # three scopes: regions of one, of the other, all
 CALLERS = [(role, scope) for role in Role for scope in SEES]
+EXPORT = SOME["export_id"]
 OUTCOMES = {200: "answered", 201: "answered", 202: "answered", 404: "not_found", 401: "refused", 403: "refused"}
 
 
@@ -100,7 +101,19 @@ ASKED = {
         lambda s: "/admin/quarantine/1/orders", lambda s: {"action": "dismiss"}, found=202, hidden=None
     ),
     "GET /audit/log": Route(lambda s: f"/audit/log?customer_id={s.customer_id}", hidden=None),
-}
+    # Somebody else's exports are not there for anybody; test_export has one's own.
+    "POST /export/receipts": Route(
+        lambda s: "/export/receipts",
+        lambda s: {
+            "date_from": "2026-11-17", "date_to": "2026-11-17", "store_ids": [s.store_id], "format": "csv",
+            "reason": "legal",
+        },
+        found=201, hidden=None,
+    ),
+    "GET /export/receipts/": Route(lambda s: "/export/receipts/", hidden=None),
+    "GET /export/receipts/{export_id}": Route(lambda s: f"/export/receipts/{EXPORT}", found=404, hidden=None),
+    "GET /export/receipts/{export_id}/file": Route(lambda s: f"/export/receipts/{EXPORT}/file", found=404, hidden=None),
+}  # fmt: skip
 
 
 def expected(route: str, role: Role | None, scope: str, subject: Subject) -> int:

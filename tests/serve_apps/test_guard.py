@@ -36,6 +36,10 @@ ROUTES = {
     "GET /admin/quarantine/{quarantine_id}": Permission.OPERATE,
     "POST /admin/quarantine/{quarantine_id}/orders": Permission.OPERATE,
     "GET /audit/log": Permission.READ_AUDIT,
+    "POST /export/receipts": Permission.EXPORT_RECEIPTS,
+    "GET /export/receipts/": Permission.EXPORT_RECEIPTS,
+    "GET /export/receipts/{export_id}": Permission.EXPORT_RECEIPTS,
+    "GET /export/receipts/{export_id}/file": Permission.EXPORT_RECEIPTS,
 }
 # Well-formed, and nobody's.
 IDS = {
@@ -70,12 +74,20 @@ MATRIX = {
     "fraud_team": {*_REP, Permission.REVEAL_CONTACTS, Permission.FLAG_FRAUD, Permission.READ_FRAUD_PATTERNS},
     "privacy_officer": set(),
     "cs_rep": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
-    "supervisor": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
-    "fraud_team": {Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS},
+    "supervisor": {
+        Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS, Permission.EXPORT_RECEIPTS,
+    },
+    "fraud_team": {
+        Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS, Permission.EXPORT_RECEIPTS,
+    },
     "privacy_officer": {Permission.READ_AUDIT},
     "admin": {Permission.OPERATE},
     "till": set(),
-}
+}  # fmt: skip
+SOME = {
+    "receipt_id": "2611170036700300000103", "customer_id": "C0000001", "quarantine_id": 1, "order_id": 1,
+    "export_id": "0198c0de-0000-7000-8000-000000000000",
+}  # fmt: skip
 
 
 def routes_of(settings, capability):
@@ -115,6 +127,7 @@ async def test_each_role_may_call_exactly_what_the_matrix_says(settings, sign_in
             path = path.format(**IDS)
             ids = {"receipt_id": "2611170036700300000103", "customer_id": "C0000001"}
             path = path.format(**ids, quarantine_id=1, order_id=1, flag_id=1, pattern_id="0" * 32)
+            path = path.format(**SOME)
             for name, (role, _, _) in PRINCIPALS.items():
                 answer = await client.request(method, path, headers=sign_ins.headers(name))
                 assert (answer.status_code != 403) == (permission in MATRIX[role]), f"{name} at {route}"

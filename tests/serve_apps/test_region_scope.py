@@ -34,8 +34,8 @@ EVERYWHERE = {
     "access.regions", "ingest.desk_orders", "ingest.quarantine", "retail.product_embeddings", "retail.products",
     "retail.stores", "sync.watermarks",
 }  # fmt: skip
-# Told to one role only, in whatever region: tests of their own say to which (test_audit_log, test_compliance).
-OFFICERS = {"audit.trail"}
+# Told to some roles only, in whatever region: tests of their own say to which (test_audit_log, test_export).
+BY_ROLE = {"audit.trail", "retail.exports"}
 # Functions of ours that the serving role may call, each with arguments as wide as they go.
 READING = {
     "retail.find_receipts": "SELECT receipt_id FROM retail.find_receipts(%(scope)s, %(receipts)s)",
@@ -143,7 +143,7 @@ def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
         "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')",
         (SCHEMAS,),
     ).fetchall()
-    assert {row[0] for row in tables} == REGIONAL.keys() | EVERYWHERE | OFFICERS
+    assert {row[0] for row in tables} == REGIONAL.keys() | EVERYWHERE | BY_ROLE
     functions = owner.execute(
         "SELECT p.oid::regproc::text FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
         "WHERE n.nspname = ANY (%s) AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
