@@ -25,6 +25,9 @@ ALTER SCHEMA auth OWNER TO receipts_owner;
 CREATE SCHEMA fraud;
 
 ALTER SCHEMA fraud OWNER TO receipts_owner;
+CREATE SCHEMA compliance;
+
+ALTER SCHEMA compliance OWNER TO receipts_owner;
 
 CREATE SCHEMA ingest;
 
@@ -533,6 +536,73 @@ CREATE FUNCTION fraud.regions_of(p_subject text, p_subject_id text) RETURNS smal
 $$;
 
 ALTER FUNCTION fraud.regions_of(p_subject text, p_subject_id text) OWNER TO receipts_owner;
+CREATE FUNCTION compliance.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+BEGIN
+    RAISE EXCEPTION 'what was done about a privacy request is never changed';
+END
+$$;
+
+ALTER FUNCTION compliance.refuse_change() OWNER TO receipts_owner;
+
+CREATE FUNCTION compliance.take_step(p_request_id bigint, p_step text, p_reason text, p_today date) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+DECLARE
+    one compliance.requests;
+    is_open boolean;
+BEGIN
+    SELECT * INTO one FROM compliance.requests r WHERE r.request_id = p_request_id FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'not_found';
+    END IF;
+    is_open := one.state NOT IN ('completed', 'refused');
+    IF (CASE p_step
+        WHEN 'confirm' THEN is_open AND one.confirmed_on IS NULL
+        WHEN 'verify_identity' THEN one.state = 'received'
+        WHEN 'start' THEN one.state = 'verified'
+        WHEN 'extend' THEN is_open AND NOT one.extended
+        WHEN 'refuse' THEN is_open AND one.carried_out_at IS NULL
+        WHEN 'approve' THEN one.kind = 'erasure' AND one.state = 'in_progress'
+        WHEN 'complete' THEN one.state = CASE one.kind WHEN 'erasure' THEN 'approved' ELSE 'in_progress' END
+    END) IS NOT TRUE THEN
+        RETURN 'not_now';
+    END IF;
+    IF p_step = 'extend' AND p_today > one.due_on THEN
+        RETURN 'too_late';
+    END IF;
+    IF p_step = 'approve' AND (one.opened_by = access.my_principal() OR EXISTS (
+        SELECT FROM compliance.steps s
+        WHERE s.request_id = p_request_id AND s.step = 'start' AND s.taken_by = access.my_principal()
+    )) THEN
+        RETURN 'same_officer';
+    END IF;
+    IF p_step = 'complete' AND one.kind = 'erasure' AND one.carried_out_at IS NULL THEN
+        RETURN 'not_carried_out';
+    END IF;
+    INSERT INTO compliance.steps (request_id, taken_by, step, reason)
+        VALUES (p_request_id, access.my_principal(), p_step, p_reason);
+    UPDATE compliance.requests r SET
+        state = CASE p_step
+            WHEN 'verify_identity' THEN 'verified'
+            WHEN 'start' THEN 'in_progress'
+            WHEN 'approve' THEN 'approved'
+            WHEN 'complete' THEN 'completed'
+            WHEN 'refuse' THEN 'refused'
+            ELSE r.state
+        END,
+        confirmed_on = CASE p_step WHEN 'confirm' THEN p_today ELSE r.confirmed_on END,
+        extended = r.extended OR p_step = 'extend',
+        due_on = CASE p_step WHEN 'extend' THEN r.extended_due_on ELSE r.due_on END
+    WHERE r.request_id = p_request_id;
+    RETURN 'taken';
+END
+$$;
+
+ALTER FUNCTION compliance.take_step(p_request_id bigint, p_step text, p_reason text, p_today date) OWNER TO receipts_owner;
 
 CREATE FUNCTION ingest.rotate_outbox(p_bytes bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2172,6 +2242,59 @@ ALTER TABLE fraud.flags OWNER TO receipts_owner;
 
 ALTER TABLE fraud.flags ALTER COLUMN flag_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME fraud.flags_flag_id_seq
+CREATE TABLE compliance.requests (
+    request_id bigint NOT NULL,
+    kind text NOT NULL,
+    law text NOT NULL,
+    customer_id text NOT NULL COLLATE pg_catalog."C",
+    channel text NOT NULL,
+    state text DEFAULT 'received'::text NOT NULL,
+    received_on date NOT NULL,
+    confirm_by date,
+    confirmed_on date,
+    due_on date NOT NULL,
+    extended boolean DEFAULT false NOT NULL,
+    extended_due_on date NOT NULL,
+    opened_by text NOT NULL,
+    opened_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    carried_out_at timestamp with time zone,
+    CONSTRAINT requests_channel_check CHECK ((channel = ANY (ARRAY['phone'::text, 'email'::text, 'letter'::text, 'store'::text, 'agent'::text]))),
+    CONSTRAINT requests_check CHECK (((carried_out_at IS NULL) OR (kind = 'erasure'::text))),
+    CONSTRAINT requests_kind_check CHECK ((kind = ANY (ARRAY['access'::text, 'erasure'::text]))),
+    CONSTRAINT requests_law_check CHECK ((law = ANY (ARRAY['gdpr'::text, 'ccpa'::text]))),
+    CONSTRAINT requests_state_check CHECK ((state = ANY (ARRAY['received'::text, 'verified'::text, 'in_progress'::text, 'approved'::text, 'completed'::text, 'refused'::text])))
+);
+
+ALTER TABLE ONLY compliance.requests FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE compliance.requests OWNER TO receipts_owner;
+
+ALTER TABLE compliance.requests ALTER COLUMN request_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME compliance.requests_request_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE compliance.steps (
+    step_id bigint NOT NULL,
+    request_id bigint NOT NULL,
+    taken_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    taken_by text NOT NULL,
+    step text NOT NULL,
+    reason text,
+    CONSTRAINT steps_check CHECK (((step <> ALL (ARRAY['extend'::text, 'refuse'::text])) OR (COALESCE(btrim(reason), ''::text) <> ''::text))),
+    CONSTRAINT steps_step_check CHECK ((step = ANY (ARRAY['confirm'::text, 'verify_identity'::text, 'start'::text, 'extend'::text, 'refuse'::text, 'approve'::text, 'complete'::text])))
+);
+
+ALTER TABLE ONLY compliance.steps FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE compliance.steps OWNER TO receipts_owner;
+
+ALTER TABLE compliance.steps ALTER COLUMN step_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME compliance.steps_step_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -2803,6 +2926,11 @@ ALTER TABLE ONLY auth.sign_ins
 
 ALTER TABLE ONLY fraud.flags
     ADD CONSTRAINT flags_pkey PRIMARY KEY (flag_id);
+ALTER TABLE ONLY compliance.requests
+    ADD CONSTRAINT requests_pkey PRIMARY KEY (request_id);
+
+ALTER TABLE ONLY compliance.steps
+    ADD CONSTRAINT steps_pkey PRIMARY KEY (step_id);
 
 ALTER TABLE ONLY ingest.clients
     ADD CONSTRAINT clients_pkey PRIMARY KEY (client_id);
@@ -2943,6 +3071,11 @@ CREATE INDEX sessions_ended ON auth.sessions USING btree (tokens_until) WHERE (e
 CREATE INDEX sign_ins_by_expiry ON auth.sign_ins USING btree (expires_at);
 
 CREATE INDEX flags_by_subject ON fraud.flags USING btree (subject_id, flag_id);
+CREATE INDEX requests_by_customer ON compliance.requests USING btree (customer_id);
+
+CREATE INDEX requests_by_deadline ON compliance.requests USING btree (due_on, request_id);
+
+CREATE INDEX steps_by_request ON compliance.steps USING btree (request_id, step_id);
 
 CREATE INDEX desk_orders_waiting ON ingest.desk_orders USING btree (order_id) WHERE (done_at IS NULL);
 
@@ -3065,6 +3198,11 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool FOR EACH STATEMENT EXE
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
 CREATE TRIGGER forget_address AFTER UPDATE OF status ON mail.deliveries FOR EACH ROW WHEN ((new.status = ANY (ARRAY['sent'::text, 'failed'::text, 'cancelled'::text]))) EXECUTE FUNCTION mail.forget_address();
+CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON compliance.steps FOR EACH ROW EXECUTE FUNCTION compliance.refuse_change();
+
+CREATE TRIGGER kept BEFORE DELETE ON compliance.requests FOR EACH ROW EXECUTE FUNCTION compliance.refuse_change();
+
+CREATE TRIGGER no_truncate BEFORE TRUNCATE ON compliance.steps FOR EACH STATEMENT EXECUTE FUNCTION compliance.refuse_change();
 
 CREATE TRIGGER learn_renamed AFTER UPDATE OF name_norm ON retail.customers FOR EACH ROW WHEN ((old.name_norm <> new.name_norm)) EXECUTE FUNCTION search.learn_renamed();
 
@@ -3080,6 +3218,9 @@ ALTER TABLE ONLY auth.clients
 
 ALTER TABLE ONLY auth.refresh_tokens
     ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES auth.sessions(session_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY compliance.steps
+    ADD CONSTRAINT steps_request_id_fkey FOREIGN KEY (request_id) REFERENCES compliance.requests(request_id);
 
 ALTER TABLE ONLY ingest.desk_orders
     ADD CONSTRAINT desk_orders_quarantine_id_fkey FOREIGN KEY (quarantine_id) REFERENCES ingest.quarantine(quarantine_id);
@@ -3126,6 +3267,13 @@ CREATE POLICY taken_back ON mail.deliveries FOR UPDATE TO receipts_api USING (((
   WHERE (r.receipt_id = deliveries.receipt_id))))) WITH CHECK ((status = 'cancelled'::text));
 
 CREATE POLICY watchers ON mail.deliveries FOR SELECT TO receipts_pipeline USING ((status = ANY (ARRAY['scheduled'::text, 'sending'::text])));
+CREATE POLICY officers ON compliance.requests TO receipts_owner, receipts_api USING ((( SELECT access.my_role() AS my_role) = 'privacy_officer'::text));
+
+CREATE POLICY officers ON compliance.steps TO receipts_owner, receipts_api USING ((( SELECT access.my_role() AS my_role) = 'privacy_officer'::text));
+
+ALTER TABLE compliance.requests ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE compliance.steps ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE retail.customer_contacts ENABLE ROW LEVEL SECURITY;
 
@@ -3198,6 +3346,7 @@ GRANT USAGE ON SCHEMA auth TO receipts_auth;
 GRANT USAGE ON SCHEMA auth TO receipts_api;
 
 GRANT USAGE ON SCHEMA fraud TO receipts_api;
+GRANT USAGE ON SCHEMA compliance TO receipts_api;
 
 GRANT USAGE ON SCHEMA ingest TO receipts_ingest;
 GRANT USAGE ON SCHEMA ingest TO receipts_pipeline;
@@ -3285,6 +3434,8 @@ GRANT ALL ON FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text
 
 REVOKE ALL ON FUNCTION fraud.regions_of(p_subject text, p_subject_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION fraud.regions_of(p_subject text, p_subject_id text) TO receipts_api;
+REVOKE ALL ON FUNCTION compliance.take_step(p_request_id bigint, p_step text, p_reason text, p_today date) FROM PUBLIC;
+GRANT ALL ON FUNCTION compliance.take_step(p_request_id bigint, p_step text, p_reason text, p_today date) TO receipts_api;
 
 REVOKE ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) TO receipts_ingest;
@@ -3423,6 +3574,27 @@ GRANT UPDATE(reviewed_by) ON TABLE fraud.flags TO receipts_api;
 GRANT UPDATE(reviewed_at) ON TABLE fraud.flags TO receipts_api;
 
 GRANT UPDATE(review_note) ON TABLE fraud.flags TO receipts_api;
+GRANT SELECT ON TABLE compliance.requests TO receipts_api;
+
+GRANT INSERT(kind) ON TABLE compliance.requests TO receipts_api;
+
+GRANT INSERT(law) ON TABLE compliance.requests TO receipts_api;
+
+GRANT INSERT(customer_id) ON TABLE compliance.requests TO receipts_api;
+
+GRANT INSERT(channel) ON TABLE compliance.requests TO receipts_api;
+
+GRANT INSERT(received_on) ON TABLE compliance.requests TO receipts_api;
+
+GRANT INSERT(confirm_by) ON TABLE compliance.requests TO receipts_api;
+
+GRANT INSERT(due_on) ON TABLE compliance.requests TO receipts_api;
+
+GRANT INSERT(extended_due_on) ON TABLE compliance.requests TO receipts_api;
+
+GRANT INSERT(opened_by) ON TABLE compliance.requests TO receipts_api;
+
+GRANT SELECT ON TABLE compliance.steps TO receipts_api;
 
 GRANT SELECT ON TABLE ingest.clients TO receipts_ingest;
 

@@ -22,6 +22,7 @@ from configs.mail import MailSettings
 from configs.monitor import MonitorSettings
 from configs.nightly import NightlySettings
 from configs.pipeline import PipelineSettings
+from configs.privacy import PrivacySettings
 from configs.section import PREFIX, Section
 from configs.telemetry import TelemetrySettings
 
@@ -132,6 +133,7 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     auth: AuthSettings = AuthSettings()
     audit: AuditSettings = AuditSettings()
+    privacy: PrivacySettings = PrivacySettings()
     summary: SummarySettings = SummarySettings()
     reading: ReadingSettings = ReadingSettings()
     portal: PortalSettings = PortalSettings()

@@ -29,6 +29,7 @@ CAPABILITIES = (
     Capability("quarantine", "/admin/quarantine", "serve_apps.quarantine"),
     Capability("audit", "/audit", "serve_apps.audit_log"),
     Capability("export", "/export", "serve_apps.export"),
+    Capability("compliance", "/compliance", "serve_apps.compliance"),
 )
 
 

@@ -26,7 +26,15 @@ EAST, WEST = 1, 2
 SEES = {"east": {EAST}, "west": {WEST}, "all": {EAST, WEST}}  # three scopes: regions of one, of the other, all
 CALLERS = [(role, scope) for role in Role for scope in SEES]
 EXPORT = SOME["export_id"]
-OUTCOMES = {200: "answered", 201: "answered", 202: "answered", 404: "not_found", 401: "refused", 403: "refused"}
+OUTCOMES = {
+    200: "answered",
+    201: "answered",
+    202: "answered",
+    404: "not_found",
+    409: "invalid",
+    401: "refused",
+    403: "refused",
+}
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,17 @@ ASKED = {
     "GET /export/receipts/": Route(lambda s: "/export/receipts/", hidden=None),
     "GET /export/receipts/{export_id}": Route(lambda s: f"/export/receipts/{EXPORT}", found=404, hidden=None),
     "GET /export/receipts/{export_id}/file": Route(lambda s: f"/export/receipts/{EXPORT}/file", found=404, hidden=None),
+    "POST /compliance/requests": Route(
+        lambda s: "/compliance/requests",
+        lambda s: {"kind": "access", "law": "gdpr", "customer_id": s.customer_id, "channel": "phone"},
+        found=201, hidden=None,
+    ),
+    "GET /compliance/requests": Route(lambda s: f"/compliance/requests?customer_id={s.customer_id}", hidden=None),
+    "GET /compliance/requests/{request_id}": Route(lambda s: "/compliance/requests/1", hidden=None),
+    # Nothing is complete that has not begun; test_compliance takes every step from every state.
+    "POST /compliance/requests/{request_id}/steps": Route(
+        lambda s: "/compliance/requests/1/steps", lambda s: {"step": "complete"}, found=409, hidden=None
+    ),
 }  # fmt: skip
 
 
@@ -128,7 +147,7 @@ def expected(route: str, role: Role | None, scope: str, subject: Subject) -> int
 
 @pytest.fixture
 def subjects(settings, owner):
-    """A store, a customer and a receipt in each of two regions, and one refused record with an order about it."""
+    """A store, a customer and a receipt in each of two regions, a refused record with an order, and a request."""
     made = []
     for region, store_id, customer, name in ((EAST, 367, "C0000001", "Kowalski"), (WEST, 400, "C0000002", "Bianchi")):
         receipt = make_receipt(store_id=store_id, customer_id=customer, sequence_number=region)
@@ -160,6 +179,10 @@ def subjects(settings, owner):
         "VALUES ('bronze.receipts', now(), 'till', 'no JSON', '{', 'x')"
     )
     owner.execute("INSERT INTO ingest.desk_orders (quarantine_id, action, ordered_by) VALUES (1, 'dismiss', 'admin')")
+    owner.execute(
+        "INSERT INTO compliance.requests (kind, law, customer_id, channel, received_on, due_on, extended_due_on, "
+        "opened_by) VALUES ('access', 'gdpr', 'C0000001', 'phone', now(), now(), now(), 'privacy')"
+    )
     return made
 
 

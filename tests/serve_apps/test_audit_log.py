@@ -198,6 +198,29 @@ def test_no_role_but_the_officers_reads_the_trail_whatever_the_api_forgets(setti
     assert seen == dict.fromkeys(("rep.all", "supervisor.east", "fraud", "admin", "till.367", ""), 0) | {"privacy": 1}
 
 
+@pytest.mark.parametrize("asked", [{}, {"customer_id": "C0000001"}, {"outcome": "refused"}])
+def test_for_another_role_not_one_event_is_looked_at(settings, sign_ins, owner, asked):
+    plant(owner, 1)
+    params = audit_log.AuditFilter().parameters() | audit_log._END | {"rows": 51} | asked
+    statement = b"EXPLAIN (ANALYZE, FORMAT JSON) " + audit_log._SQL["list_events"].encode()
+    looked_at = {}
+    with connect(settings, DatabaseRole.API) as api:
+        for name in ("rep.all", "privacy"):
+            with api.transaction():
+                api.execute("SELECT set_config('app.scope', %s, true)", (sign_ins.principal(name).scope_id,))
+                (plan,) = api.execute(statement, params, prepare=False).fetchone()
+            looked_at[name] = sum(looks(plan[0]["Plan"]))
+    assert (looked_at["rep.all"], looked_at["privacy"] > 0) == (0, True)
+
+
+def looks(node):
+    """Yield how often each node of a plan that reads the trail was run."""
+    if "events" in node.get("Relation Name", node.get("Index Name", "")):
+        yield node["Actual Loops"]
+    for child in node.get("Plans", ()):
+        yield from looks(child)
+
+
 PLANNED = {
     "principal_id": ({"principal_id": "rep.00077"}, "principal_id_occurred_at_idx"),
     "customer_id": ({"customer_id": "C0012345"}, "customer_ids_idx"),

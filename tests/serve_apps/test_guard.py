@@ -40,6 +40,10 @@ ROUTES = {
     "GET /export/receipts/": Permission.EXPORT_RECEIPTS,
     "GET /export/receipts/{export_id}": Permission.EXPORT_RECEIPTS,
     "GET /export/receipts/{export_id}/file": Permission.EXPORT_RECEIPTS,
+    "POST /compliance/requests": Permission.FULFIL_PRIVACY_REQUESTS,
+    "GET /compliance/requests": Permission.FULFIL_PRIVACY_REQUESTS,
+    "GET /compliance/requests/{request_id}": Permission.FULFIL_PRIVACY_REQUESTS,
+    "POST /compliance/requests/{request_id}/steps": Permission.FULFIL_PRIVACY_REQUESTS,
 }
 # Well-formed, and nobody's.
 IDS = {
@@ -80,13 +84,13 @@ MATRIX = {
     "fraud_team": {
         Permission.READ_RECEIPTS, Permission.READ_CUSTOMERS, Permission.SEARCH_RECEIPTS, Permission.EXPORT_RECEIPTS,
     },
-    "privacy_officer": {Permission.READ_AUDIT},
+    "privacy_officer": {Permission.READ_AUDIT, Permission.FULFIL_PRIVACY_REQUESTS},
     "admin": {Permission.OPERATE},
     "till": set(),
 }  # fmt: skip
 SOME = {
     "receipt_id": "2611170036700300000103", "customer_id": "C0000001", "quarantine_id": 1, "order_id": 1,
-    "export_id": "0198c0de-0000-7000-8000-000000000000",
+    "export_id": "0198c0de-0000-7000-8000-000000000000", "request_id": 1,
 }  # fmt: skip
 
 

@@ -75,7 +75,7 @@ GOOD = {  # what fills the other parameters while one is attacked
     "flag_id": "1", "store_id": "367", "business_date": "2026-11-17", "register_id": "3", "sequence_number": "1",
     "flag_id": "1", "pattern_id": "0" * 32,
     "store_id": "367", "business_date": "2026-11-17", "register_id": "3", "sequence_number": "1",
-    "export_id": "0198c0de-0000-7000-8000-000000000000",
+    "export_id": "0198c0de-0000-7000-8000-000000000000", "request_id": "1",
 }  # fmt: skip
 GOOD_BODIES: dict[str, dict[str, Any]] = {
     "POST /receipt/batch": {"receipt_ids": ["2611170036700300000103"]},
@@ -93,13 +93,12 @@ ACCEPTED = {200, 202, 400, 404, 405, 413, 415, 422}
     "POST /export/receipts": {
         "date_from": "2026-11-17", "date_to": "2026-11-17", "store_ids": [367], "format": "csv", "reason": "legal",
     },
+    "POST /compliance/requests": {"kind": "access", "law": "gdpr", "customer_id": "C0000001", "channel": "phone"},
+    "POST /compliance/requests/{request_id}/steps": {"step": "confirm"},
 }  # fmt: skip
-ASKED_BY = {
-    "admin": "admin",
-    "audit": "privacy",
-    "export": "fraud",
-}  # who may ask what reps may not, by the path's first part
-ACCEPTED = {200, 201, 202, 400, 404, 405, 413, 415, 422}
+# Who may ask what reps may not, by the path's first part.
+ASKED_BY = {"admin": "admin", "audit": "privacy", "compliance": "privacy", "export": "fraud"}
+ACCEPTED = {200, 201, 202, 400, 404, 405, 409, 413, 415, 422}
 
 
 class Attack(NamedTuple):

@@ -14,6 +14,7 @@ from tests.fixtures.serving import plant_pattern
 EAST, WEST = 1, 2
 SCHEMAS = ["access", "audit", "auth", "fraud", "ingest", "mail", "retail", "search", "sync"]
 ORIGINAL = make_receipt(sequence_number=900).receipt_id  # named by a return of either region
+SCHEMAS = ["access", "audit", "auth", "compliance", "ingest", "retail", "search", "sync"]
 # What the serving role may read, and the regions a row belongs to, as SQL over its columns with a superuser's eyes.
 REGIONAL = {
     "retail.receipts": "ARRAY[region_id]",
@@ -34,8 +35,9 @@ EVERYWHERE = {
     "access.regions", "ingest.desk_orders", "ingest.quarantine", "retail.product_embeddings", "retail.products",
     "retail.stores", "sync.watermarks",
 }  # fmt: skip
-# Told to some roles only, in whatever region: tests of their own say to which (test_audit_log, test_export).
-BY_ROLE = {"audit.trail", "retail.exports"}
+# Told to some roles only, in whatever region: tests of their own say to which (test_audit_log,
+# test_compliance, test_export).
+BY_ROLE = {"audit.trail", "compliance.requests", "compliance.steps", "retail.exports"}
 # Functions of ours that the serving role may call, each with arguments as wide as they go.
 READING = {
     "retail.find_receipts": "SELECT receipt_id FROM retail.find_receipts(%(scope)s, %(receipts)s)",
@@ -79,7 +81,7 @@ OTHERS = {
     "auth.list_ended_sessions", "retail.operator_key", "retail.sku_keys", "search.search_terms",
     "search.varied_products", "search.coverage",
     "search.all_but_one", "search.likeness_costs", "search.told_share",
-    "access.my_regions", "access.my_role", "access.my_principal",
+    "access.my_regions", "access.my_role", "access.my_principal", "compliance.take_step",
     "audit.chain_day", "audit.extend", "audit.open_chain", "audit.today", "retail.name_keys",
 }  # fmt: skip
 
@@ -142,6 +144,7 @@ def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
         "AND c.relnamespace::regnamespace::text = ANY (%s) "
         "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')",
         (SCHEMAS,),
+        [SCHEMAS],
     ).fetchall()
     assert {row[0] for row in tables} == REGIONAL.keys() | EVERYWHERE | BY_ROLE
     functions = owner.execute(
@@ -149,6 +152,10 @@ def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
         "WHERE n.nspname = ANY (%s) AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
         "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype",
         (SCHEMAS,),
+        "WHERE n.nspname = ANY (%s) "
+        "AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
+        "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype",
+        [SCHEMAS],
     ).fetchall()
     assert {row[0] for row in functions} == READING.keys() | OTHERS
 
