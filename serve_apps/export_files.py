@@ -48,7 +48,8 @@ async def file_of(context: ServingContext, wanted: Wanted, file: FileFormat) -> 
                 if written := await file.add(rows):
                     yield written
                 await download.move(len(rows))
-        yield await file.end()
+        if written := await file.end():
+            yield written
         failure = None
     except psycopg.Error:
         failure = _NO_DATABASE
