@@ -22,12 +22,13 @@ CREATE SCHEMA auth;
 
 ALTER SCHEMA auth OWNER TO receipts_owner;
 
-CREATE SCHEMA fraud;
-
-ALTER SCHEMA fraud OWNER TO receipts_owner;
 CREATE SCHEMA compliance;
 
 ALTER SCHEMA compliance OWNER TO receipts_owner;
+
+CREATE SCHEMA fraud;
+
+ALTER SCHEMA fraud OWNER TO receipts_owner;
 
 CREATE SCHEMA ingest;
 
@@ -526,16 +527,6 @@ $$;
 
 ALTER FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text, p_idle_s integer, p_tokens_s integer, p_grace_s integer) OWNER TO receipts_owner;
 
-CREATE FUNCTION fraud.regions_of(p_subject text, p_subject_id text) RETURNS smallint[]
-    LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-    SELECT ARRAY[r.region_id] FROM retail.receipts r WHERE p_subject = 'receipt' AND r.receipt_id = p_subject_id
-    UNION ALL
-    SELECT c.region_ids FROM retail.customers c WHERE p_subject = 'customer' AND c.customer_id = p_subject_id
-$$;
-
-ALTER FUNCTION fraud.regions_of(p_subject text, p_subject_id text) OWNER TO receipts_owner;
 CREATE FUNCTION compliance.refuse_change() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -603,6 +594,17 @@ END
 $$;
 
 ALTER FUNCTION compliance.take_step(p_request_id bigint, p_step text, p_reason text, p_today date) OWNER TO receipts_owner;
+
+CREATE FUNCTION fraud.regions_of(p_subject text, p_subject_id text) RETURNS smallint[]
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT ARRAY[r.region_id] FROM retail.receipts r WHERE p_subject = 'receipt' AND r.receipt_id = p_subject_id
+    UNION ALL
+    SELECT c.region_ids FROM retail.customers c WHERE p_subject = 'customer' AND c.customer_id = p_subject_id
+$$;
+
+ALTER FUNCTION fraud.regions_of(p_subject text, p_subject_id text) OWNER TO receipts_owner;
 
 CREATE FUNCTION ingest.rotate_outbox(p_bytes bigint) RETURNS bigint
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2216,32 +2218,6 @@ CREATE TABLE auth.sign_ins (
 
 ALTER TABLE auth.sign_ins OWNER TO receipts_owner;
 
-CREATE TABLE fraud.flags (
-    flag_id bigint NOT NULL,
-    subject text NOT NULL,
-    subject_id text NOT NULL COLLATE pg_catalog."C",
-    reason text NOT NULL,
-    note text NOT NULL,
-    state text DEFAULT 'open'::text NOT NULL,
-    raised_by text NOT NULL,
-    raised_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    reviewed_by text,
-    reviewed_at timestamp with time zone,
-    review_note text,
-    CONSTRAINT flags_check CHECK ((reviewed_by <> raised_by)),
-    CONSTRAINT flags_check1 CHECK (((state = 'open'::text) = (reviewed_by IS NULL))),
-    CONSTRAINT flags_check2 CHECK ((num_nulls(reviewed_by, reviewed_at, review_note) = ANY (ARRAY[0, 3]))),
-    CONSTRAINT flags_reason_check CHECK ((reason = ANY (ARRAY['return_abuse'::text, 'card_misuse'::text, 'identity'::text, 'employee'::text, 'other'::text]))),
-    CONSTRAINT flags_state_check CHECK ((state = ANY (ARRAY['open'::text, 'confirmed'::text, 'cleared'::text]))),
-    CONSTRAINT flags_subject_check CHECK ((subject = ANY (ARRAY['receipt'::text, 'customer'::text])))
-);
-
-ALTER TABLE ONLY fraud.flags FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE fraud.flags OWNER TO receipts_owner;
-
-ALTER TABLE fraud.flags ALTER COLUMN flag_id ADD GENERATED ALWAYS AS IDENTITY (
-    SEQUENCE NAME fraud.flags_flag_id_seq
 CREATE TABLE compliance.requests (
     request_id bigint NOT NULL,
     kind text NOT NULL,
@@ -2295,6 +2271,39 @@ ALTER TABLE compliance.steps OWNER TO receipts_owner;
 
 ALTER TABLE compliance.steps ALTER COLUMN step_id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME compliance.steps_step_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE fraud.flags (
+    flag_id bigint NOT NULL,
+    subject text NOT NULL,
+    subject_id text NOT NULL COLLATE pg_catalog."C",
+    reason text NOT NULL,
+    note text NOT NULL,
+    state text DEFAULT 'open'::text NOT NULL,
+    raised_by text NOT NULL,
+    raised_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    reviewed_by text,
+    reviewed_at timestamp with time zone,
+    review_note text,
+    CONSTRAINT flags_check CHECK ((reviewed_by <> raised_by)),
+    CONSTRAINT flags_check1 CHECK (((state = 'open'::text) = (reviewed_by IS NULL))),
+    CONSTRAINT flags_check2 CHECK ((num_nulls(reviewed_by, reviewed_at, review_note) = ANY (ARRAY[0, 3]))),
+    CONSTRAINT flags_reason_check CHECK ((reason = ANY (ARRAY['return_abuse'::text, 'card_misuse'::text, 'identity'::text, 'employee'::text, 'other'::text]))),
+    CONSTRAINT flags_state_check CHECK ((state = ANY (ARRAY['open'::text, 'confirmed'::text, 'cleared'::text]))),
+    CONSTRAINT flags_subject_check CHECK ((subject = ANY (ARRAY['receipt'::text, 'customer'::text])))
+);
+
+ALTER TABLE ONLY fraud.flags FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE fraud.flags OWNER TO receipts_owner;
+
+ALTER TABLE fraud.flags ALTER COLUMN flag_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME fraud.flags_flag_id_seq
     START WITH 1
     INCREMENT BY 1
     NO MINVALUE
@@ -2622,27 +2631,6 @@ ALTER TABLE ONLY retail.customers FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE retail.customers OWNER TO receipts_owner;
 
-CREATE TABLE retail.fraud_patterns (
-    pattern_id text NOT NULL COLLATE pg_catalog."C",
-    source text NOT NULL COLLATE pg_catalog."C",
-    kind text NOT NULL COLLATE pg_catalog."C",
-    subject text NOT NULL COLLATE pg_catalog."C",
-    subject_id text NOT NULL COLLATE pg_catalog."C",
-    month date NOT NULL,
-    strength integer NOT NULL,
-    figures text NOT NULL,
-    explanation text NOT NULL,
-    receipt_types text[] NOT NULL,
-    receipt_count bigint NOT NULL,
-    first_at timestamp with time zone,
-    last_at timestamp with time zone,
-    store_ids integer[] NOT NULL,
-    region_ids smallint[] NOT NULL
-);
-
-ALTER TABLE ONLY retail.fraud_patterns FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE retail.fraud_patterns OWNER TO receipts_owner;
 CREATE TABLE retail.exports (
     export_id uuid DEFAULT gen_random_uuid() NOT NULL,
     requested_by text NOT NULL COLLATE pg_catalog."C",
@@ -2668,6 +2656,28 @@ CREATE TABLE retail.exports (
 ALTER TABLE ONLY retail.exports FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE retail.exports OWNER TO receipts_owner;
+
+CREATE TABLE retail.fraud_patterns (
+    pattern_id text NOT NULL COLLATE pg_catalog."C",
+    source text NOT NULL COLLATE pg_catalog."C",
+    kind text NOT NULL COLLATE pg_catalog."C",
+    subject text NOT NULL COLLATE pg_catalog."C",
+    subject_id text NOT NULL COLLATE pg_catalog."C",
+    month date NOT NULL,
+    strength integer NOT NULL,
+    figures text NOT NULL,
+    explanation text NOT NULL,
+    receipt_types text[] NOT NULL,
+    receipt_count bigint NOT NULL,
+    first_at timestamp with time zone,
+    last_at timestamp with time zone,
+    store_ids integer[] NOT NULL,
+    region_ids smallint[] NOT NULL
+);
+
+ALTER TABLE ONLY retail.fraud_patterns FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.fraud_patterns OWNER TO receipts_owner;
 
 CREATE TABLE retail.product_embeddings (
     text_digest text NOT NULL COLLATE pg_catalog."C",
@@ -2924,13 +2934,14 @@ ALTER TABLE ONLY auth.sessions
 ALTER TABLE ONLY auth.sign_ins
     ADD CONSTRAINT sign_ins_pkey PRIMARY KEY (state_digest);
 
-ALTER TABLE ONLY fraud.flags
-    ADD CONSTRAINT flags_pkey PRIMARY KEY (flag_id);
 ALTER TABLE ONLY compliance.requests
     ADD CONSTRAINT requests_pkey PRIMARY KEY (request_id);
 
 ALTER TABLE ONLY compliance.steps
     ADD CONSTRAINT steps_pkey PRIMARY KEY (step_id);
+
+ALTER TABLE ONLY fraud.flags
+    ADD CONSTRAINT flags_pkey PRIMARY KEY (flag_id);
 
 ALTER TABLE ONLY ingest.clients
     ADD CONSTRAINT clients_pkey PRIMARY KEY (client_id);
@@ -2998,10 +3009,11 @@ ALTER TABLE ONLY retail.customer_profiles
 ALTER TABLE ONLY retail.customers
     ADD CONSTRAINT customers_pkey PRIMARY KEY (customer_id);
 
-ALTER TABLE ONLY retail.fraud_patterns
-    ADD CONSTRAINT fraud_patterns_pkey PRIMARY KEY (pattern_id);
 ALTER TABLE ONLY retail.exports
     ADD CONSTRAINT exports_pkey PRIMARY KEY (export_id);
+
+ALTER TABLE ONLY retail.fraud_patterns
+    ADD CONSTRAINT fraud_patterns_pkey PRIMARY KEY (pattern_id);
 
 ALTER TABLE ONLY retail.product_embeddings
     ADD CONSTRAINT product_embeddings_pkey PRIMARY KEY (text_digest);
@@ -3031,6 +3043,7 @@ CREATE INDEX chains_open ON audit.chains USING btree (chain) WHERE (closed_at IS
 CREATE INDEX events_by_customer ON ONLY audit.events USING gin (customer_ids);
 
 CREATE INDEX events_by_opened_receipt ON ONLY audit.events USING btree ((receipt_ids[1]), occurred_at) WHERE ((outcome = 'answered'::text) AND (route = ANY (ARRAY['GET /receipt/{receipt_id}'::text, 'GET /receipt/'::text])));
+
 CREATE INDEX events_by_outcome ON ONLY audit.events USING btree (outcome, occurred_at, event_id) WHERE (outcome <> 'answered'::text);
 
 CREATE INDEX events_by_principal ON ONLY audit.events USING btree (principal_id, occurred_at);
@@ -3047,10 +3060,11 @@ CREATE INDEX events_other_outcome_occurred_at_event_id_idx ON audit.events_other
 
 CREATE INDEX events_other_principal_id_occurred_at_idx ON audit.events_other USING btree (principal_id, occurred_at);
 
-CREATE INDEX events_other_receipt_ids_occurred_at_idx ON audit.events_other USING btree ((receipt_ids[1]), occurred_at) WHERE ((outcome = 'answered'::text) AND (route = ANY (ARRAY['GET /receipt/{receipt_id}'::text, 'GET /receipt/'::text])));
 CREATE INDEX events_other_purpose_occurred_at_event_id_idx ON audit.events_other USING btree (purpose, occurred_at, event_id) WHERE (purpose <> 'customer_service'::text);
 
 CREATE INDEX events_other_receipt_ids_idx ON audit.events_other USING gin (receipt_ids);
+
+CREATE INDEX events_other_receipt_ids_occurred_at_idx ON audit.events_other USING btree ((receipt_ids[1]), occurred_at) WHERE ((outcome = 'answered'::text) AND (route = ANY (ARRAY['GET /receipt/{receipt_id}'::text, 'GET /receipt/'::text])));
 
 CREATE INDEX events_other_route_occurred_at_event_id_idx ON audit.events_other USING btree (route, occurred_at, event_id) WHERE (route <> ALL (ARRAY['GET /receipt/{receipt_id}'::text, 'GET /customers/{customer_id}/receipts'::text, 'GET /cs/context/{customer_id}'::text, 'POST /search/'::text, 'POST /search/fuzzy/'::text]));
 
@@ -3070,12 +3084,13 @@ CREATE INDEX sessions_ended ON auth.sessions USING btree (tokens_until) WHERE (e
 
 CREATE INDEX sign_ins_by_expiry ON auth.sign_ins USING btree (expires_at);
 
-CREATE INDEX flags_by_subject ON fraud.flags USING btree (subject_id, flag_id);
 CREATE INDEX requests_by_customer ON compliance.requests USING btree (customer_id);
 
 CREATE INDEX requests_by_deadline ON compliance.requests USING btree (due_on, request_id);
 
 CREATE INDEX steps_by_request ON compliance.steps USING btree (request_id, step_id);
+
+CREATE INDEX flags_by_subject ON fraud.flags USING btree (subject_id, flag_id);
 
 CREATE INDEX desk_orders_waiting ON ingest.desk_orders USING btree (order_id) WHERE (done_at IS NULL);
 
@@ -3111,8 +3126,9 @@ CREATE INDEX customers_by_name ON retail.customers USING btree (name_norm text_p
 
 CREATE INDEX customers_by_name_key ON retail.customers USING gin (retail.name_keys(name_norm));
 
-CREATE INDEX fraud_patterns_by_strength ON retail.fraud_patterns USING btree (strength DESC, pattern_id);
 CREATE INDEX exports_by_person ON retail.exports USING btree (requested_by, requested_at DESC);
+
+CREATE INDEX fraud_patterns_by_strength ON retail.fraud_patterns USING btree (strength DESC, pattern_id);
 
 CREATE INDEX product_embeddings_nearest ON retail.product_embeddings USING hnsw (embedding public.halfvec_cosine_ops) WITH (m='16', ef_construction='200');
 
@@ -3150,10 +3166,11 @@ ALTER INDEX audit.events_pkey ATTACH PARTITION audit.events_other_pkey;
 
 ALTER INDEX audit.events_by_principal ATTACH PARTITION audit.events_other_principal_id_occurred_at_idx;
 
-ALTER INDEX audit.events_by_opened_receipt ATTACH PARTITION audit.events_other_receipt_ids_occurred_at_idx;
 ALTER INDEX audit.events_by_purpose ATTACH PARTITION audit.events_other_purpose_occurred_at_event_id_idx;
 
 ALTER INDEX audit.events_by_receipt ATTACH PARTITION audit.events_other_receipt_ids_idx;
+
+ALTER INDEX audit.events_by_opened_receipt ATTACH PARTITION audit.events_other_receipt_ids_occurred_at_idx;
 
 ALTER INDEX audit.events_by_route ATTACH PARTITION audit.events_other_route_occurred_at_event_id_idx;
 
@@ -3197,12 +3214,13 @@ CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool FOR EACH STATEMENT EXE
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON audit.spool_other FOR EACH STATEMENT EXECUTE FUNCTION audit.refuse_change();
 
-CREATE TRIGGER forget_address AFTER UPDATE OF status ON mail.deliveries FOR EACH ROW WHEN ((new.status = ANY (ARRAY['sent'::text, 'failed'::text, 'cancelled'::text]))) EXECUTE FUNCTION mail.forget_address();
 CREATE TRIGGER append_only BEFORE DELETE OR UPDATE ON compliance.steps FOR EACH ROW EXECUTE FUNCTION compliance.refuse_change();
 
 CREATE TRIGGER kept BEFORE DELETE ON compliance.requests FOR EACH ROW EXECUTE FUNCTION compliance.refuse_change();
 
 CREATE TRIGGER no_truncate BEFORE TRUNCATE ON compliance.steps FOR EACH STATEMENT EXECUTE FUNCTION compliance.refuse_change();
+
+CREATE TRIGGER forget_address AFTER UPDATE OF status ON mail.deliveries FOR EACH ROW WHEN ((new.status = ANY (ARRAY['sent'::text, 'failed'::text, 'cancelled'::text]))) EXECUTE FUNCTION mail.forget_address();
 
 CREATE TRIGGER learn_renamed AFTER UPDATE OF name_norm ON retail.customers FOR EACH ROW WHEN ((old.name_norm <> new.name_norm)) EXECUTE FUNCTION search.learn_renamed();
 
@@ -3233,6 +3251,14 @@ ALTER TABLE ONLY mail.addresses
 
 ALTER TABLE ONLY retail.customer_contacts
     ADD CONSTRAINT customer_contacts_customer_id_fkey FOREIGN KEY (customer_id) REFERENCES retail.customers(customer_id) ON DELETE CASCADE;
+
+CREATE POLICY officers ON compliance.requests TO receipts_owner, receipts_api USING ((( SELECT access.my_role() AS my_role) = 'privacy_officer'::text));
+
+CREATE POLICY officers ON compliance.steps TO receipts_owner, receipts_api USING ((( SELECT access.my_role() AS my_role) = 'privacy_officer'::text));
+
+ALTER TABLE compliance.requests ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE compliance.steps ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE fraud.flags ENABLE ROW LEVEL SECURITY;
 
@@ -3267,13 +3293,6 @@ CREATE POLICY taken_back ON mail.deliveries FOR UPDATE TO receipts_api USING (((
   WHERE (r.receipt_id = deliveries.receipt_id))))) WITH CHECK ((status = 'cancelled'::text));
 
 CREATE POLICY watchers ON mail.deliveries FOR SELECT TO receipts_pipeline USING ((status = ANY (ARRAY['scheduled'::text, 'sending'::text])));
-CREATE POLICY officers ON compliance.requests TO receipts_owner, receipts_api USING ((( SELECT access.my_role() AS my_role) = 'privacy_officer'::text));
-
-CREATE POLICY officers ON compliance.steps TO receipts_owner, receipts_api USING ((( SELECT access.my_role() AS my_role) = 'privacy_officer'::text));
-
-ALTER TABLE compliance.requests ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE compliance.steps ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE retail.customer_contacts ENABLE ROW LEVEL SECURITY;
 
@@ -3291,26 +3310,27 @@ CREATE POLICY deliveries_asked ON retail.customers FOR SELECT TO receipts_owner 
 
 CREATE POLICY deliveries_asked ON retail.receipts FOR SELECT TO receipts_owner USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
 
+ALTER TABLE retail.exports ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE retail.fraud_patterns ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY mailer ON retail.receipts FOR SELECT TO receipts_mailer USING ((EXISTS ( SELECT
    FROM mail.deliveries d
   WHERE ((d.receipt_id = receipts.receipt_id) AND (d.status = 'sending'::text)))));
-ALTER TABLE retail.fraud_patterns ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY own ON retail.exports TO receipts_api USING (((requested_by = ( SELECT access.my_principal() AS my_principal)) AND (( SELECT access.my_role() AS my_role) = ANY (ARRAY['supervisor'::text, 'fraud_team'::text]))));
 
 CREATE POLICY own_regions ON retail.customer_contacts FOR SELECT TO receipts_owner USING ((EXISTS ( SELECT
    FROM retail.customers c
   WHERE (c.customer_id = customer_contacts.customer_id))));
-ALTER TABLE retail.exports ENABLE ROW LEVEL SECURITY;
-
-CREATE POLICY own ON retail.exports TO receipts_api USING (((requested_by = ( SELECT access.my_principal() AS my_principal)) AND (( SELECT access.my_role() AS my_role) = ANY (ARRAY['supervisor'::text, 'fraud_team'::text]))));
 
 CREATE POLICY own_regions ON retail.customer_profiles FOR SELECT TO receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
 
 CREATE POLICY own_regions ON retail.customers FOR SELECT TO receipts_owner, receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
 
-CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
 CREATE POLICY own_regions ON retail.fraud_patterns FOR SELECT TO receipts_api USING ((region_ids && ( SELECT access.my_regions() AS my_regions)));
 
-CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_owner, receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
+CREATE POLICY own_regions ON retail.receipts FOR SELECT TO receipts_api USING ((region_id = ANY (( SELECT access.my_regions() AS my_regions)::smallint[])));
 
 CREATE POLICY own_regions ON retail.spending_insights FOR SELECT TO receipts_api USING ((EXISTS ( SELECT
    FROM retail.customer_profiles p
@@ -3345,8 +3365,9 @@ GRANT USAGE ON SCHEMA audit TO receipts_retention;
 GRANT USAGE ON SCHEMA auth TO receipts_auth;
 GRANT USAGE ON SCHEMA auth TO receipts_api;
 
-GRANT USAGE ON SCHEMA fraud TO receipts_api;
 GRANT USAGE ON SCHEMA compliance TO receipts_api;
+
+GRANT USAGE ON SCHEMA fraud TO receipts_api;
 
 GRANT USAGE ON SCHEMA ingest TO receipts_ingest;
 GRANT USAGE ON SCHEMA ingest TO receipts_pipeline;
@@ -3432,10 +3453,11 @@ GRANT ALL ON FUNCTION auth.list_ended_sessions() TO receipts_api;
 REVOKE ALL ON FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text, p_idle_s integer, p_tokens_s integer, p_grace_s integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION auth.rotate(p_digest bytea, p_next bytea, p_client_id text, p_idle_s integer, p_tokens_s integer, p_grace_s integer) TO receipts_auth;
 
-REVOKE ALL ON FUNCTION fraud.regions_of(p_subject text, p_subject_id text) FROM PUBLIC;
-GRANT ALL ON FUNCTION fraud.regions_of(p_subject text, p_subject_id text) TO receipts_api;
 REVOKE ALL ON FUNCTION compliance.take_step(p_request_id bigint, p_step text, p_reason text, p_today date) FROM PUBLIC;
 GRANT ALL ON FUNCTION compliance.take_step(p_request_id bigint, p_step text, p_reason text, p_today date) TO receipts_api;
+
+REVOKE ALL ON FUNCTION fraud.regions_of(p_subject text, p_subject_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION fraud.regions_of(p_subject text, p_subject_id text) TO receipts_api;
 
 REVOKE ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION ingest.rotate_outbox(p_bytes bigint) TO receipts_ingest;
@@ -3555,25 +3577,6 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE auth.sessions TO receipts_auth;
 
 GRANT SELECT,INSERT,DELETE ON TABLE auth.sign_ins TO receipts_auth;
 
-GRANT SELECT ON TABLE fraud.flags TO receipts_api;
-
-GRANT INSERT(subject) ON TABLE fraud.flags TO receipts_api;
-
-GRANT INSERT(subject_id) ON TABLE fraud.flags TO receipts_api;
-
-GRANT INSERT(reason) ON TABLE fraud.flags TO receipts_api;
-
-GRANT INSERT(note) ON TABLE fraud.flags TO receipts_api;
-
-GRANT UPDATE(state) ON TABLE fraud.flags TO receipts_api;
-
-GRANT INSERT(raised_by) ON TABLE fraud.flags TO receipts_api;
-
-GRANT UPDATE(reviewed_by) ON TABLE fraud.flags TO receipts_api;
-
-GRANT UPDATE(reviewed_at) ON TABLE fraud.flags TO receipts_api;
-
-GRANT UPDATE(review_note) ON TABLE fraud.flags TO receipts_api;
 GRANT SELECT ON TABLE compliance.requests TO receipts_api;
 
 GRANT INSERT(kind) ON TABLE compliance.requests TO receipts_api;
@@ -3595,6 +3598,26 @@ GRANT INSERT(extended_due_on) ON TABLE compliance.requests TO receipts_api;
 GRANT INSERT(opened_by) ON TABLE compliance.requests TO receipts_api;
 
 GRANT SELECT ON TABLE compliance.steps TO receipts_api;
+
+GRANT SELECT ON TABLE fraud.flags TO receipts_api;
+
+GRANT INSERT(subject) ON TABLE fraud.flags TO receipts_api;
+
+GRANT INSERT(subject_id) ON TABLE fraud.flags TO receipts_api;
+
+GRANT INSERT(reason) ON TABLE fraud.flags TO receipts_api;
+
+GRANT INSERT(note) ON TABLE fraud.flags TO receipts_api;
+
+GRANT UPDATE(state) ON TABLE fraud.flags TO receipts_api;
+
+GRANT INSERT(raised_by) ON TABLE fraud.flags TO receipts_api;
+
+GRANT UPDATE(reviewed_by) ON TABLE fraud.flags TO receipts_api;
+
+GRANT UPDATE(reviewed_at) ON TABLE fraud.flags TO receipts_api;
+
+GRANT UPDATE(review_note) ON TABLE fraud.flags TO receipts_api;
 
 GRANT SELECT ON TABLE ingest.clients TO receipts_ingest;
 
@@ -3668,8 +3691,6 @@ GRANT SELECT ON TABLE retail.customers TO receipts_search;
 
 GRANT UPDATE(region_ids) ON TABLE retail.customers TO receipts_pipeline;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.fraud_patterns TO receipts_pipeline;
-GRANT SELECT ON TABLE retail.fraud_patterns TO receipts_api;
 GRANT SELECT ON TABLE retail.exports TO receipts_api;
 
 GRANT INSERT(requested_by) ON TABLE retail.exports TO receipts_api;
@@ -3695,6 +3716,9 @@ GRANT UPDATE(failure) ON TABLE retail.exports TO receipts_api;
 GRANT UPDATE(download) ON TABLE retail.exports TO receipts_api;
 
 GRANT UPDATE(moved_at) ON TABLE retail.exports TO receipts_api;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.fraud_patterns TO receipts_pipeline;
+GRANT SELECT ON TABLE retail.fraud_patterns TO receipts_api;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE retail.product_embeddings TO receipts_pipeline;
 GRANT SELECT ON TABLE retail.product_embeddings TO receipts_api;
