@@ -83,8 +83,8 @@ def dotted(masked: str) -> str:
 
 
 def month_name(month: str) -> str:
-    """Return the short name of a month written 2026-11."""
-    return f"{date.fromisoformat(month + '-01'):%b}"
+    """Return the short name of a month written 2026-11, or as its first day."""
+    return f"{date.fromisoformat(f'{month[:7]}-01'):%b}"
 
 
 def initials(name: str) -> str:

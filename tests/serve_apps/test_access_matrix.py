@@ -20,12 +20,12 @@ from serve_apps.capabilities import capabilities_of
 from tests.fixtures.retail import make_customer, make_receipt, make_store, store_rows
 from tests.fixtures.serving import SignIns, plant_pattern
 from tests.fixtures.whole_api import whole_api
-from tests.serve_apps.test_guard import PUBLIC, ROUTES, SOME, routes_of
+from tests.serve_apps.test_guard import IDS, PUBLIC, ROUTES, routes_of
 
 EAST, WEST = 1, 2
 SEES = {"east": {EAST}, "west": {WEST}, "all": {EAST, WEST}}  # three scopes: regions of one, of the other, all
 CALLERS = [(role, scope) for role in Role for scope in SEES]
-EXPORT = SOME["export_id"]
+EXPORT = IDS["export_id"]
 OUTCOMES = {
     200: "answered",
     201: "answered",
