@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_FRESH_S = 120.0  # what is promised from a till to a search
+FRESH_S = 120.0  # what is promised from a till to a search
+VECTORS = "gold.product_embeddings"  # few new products wait for pipeline.embed_interval_s, and are searched by name
 _ANCHORED_S = 600.0  # ten times the interval of the anchors
 _PROJECTED_S = 300.0  # a trail that cannot be searched for five minutes has lost its pipeline
 _DRAINED_S = 60.0
@@ -13,7 +14,6 @@ _MAILED_S = 300.0  # a rep who said "you have it in a minute" has hung up by the
 _DISK = 0.05
 _LOOKUP_MS = 10.0
 _ENOUGH_PER_S = 1.0  # sixty lookups: one slow answer of a quiet minute is no percentile
-_VECTORS = "gold.product_embeddings"  # few new products wait for pipeline.embed_interval_s, and are searched by name
 
 Told = Mapping[str, Any]
 Problem = dict[str, Any]
@@ -109,7 +109,7 @@ def _of_freshness(told: Told) -> Iterator[Problem]:
         )
     for what, stage in (("Postgres", "sync"), ("the lake", "refinement")):
         for name, lag in told[stage].items():
-            if lag["lag_s"] > _FRESH_S and name != _VECTORS:
+            if lag["lag_s"] > FRESH_S and name != VECTORS:
                 yield _problem(
                     f"{name} in {what} is {lag['lag_s']:.0f} s behind", "the pipeline's log says at what it is"
                 )

@@ -1,4 +1,4 @@
-"""The process that looks at the platform again and again and tells Prometheus, so that a silence is noticed as well."""
+"""The process that looks at the platform again and again and tells of it, so that a silence is noticed as well."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import threading
 import time
 from typing import Any
 
+import psycopg
 from prometheus_client import CollectorRegistry
 
+from cluster.bulletin import publish
 from cluster.platform_metrics import PlatformCollector
 from cluster.replica_metrics import node_text
 from cluster.serving_rates import Rates, note_rates
 from cluster.status import look, watch_of
-from configs.settings import Settings
+from configs.settings import Settings, SettingsError
 from receipts.logs import described
 from receipts.metrics_server import serving_metrics
 
 _log = logging.getLogger(__name__)
-_LATE = 4  # intervals without a look: then the monitor itself is ill
 
 
 class Monitor:
@@ -46,10 +47,18 @@ class Monitor:
             _log.warning("The platform could not be looked at: %s", described(error))
             return
         self.told, self._looked_at, self.took_s = told, time.monotonic(), time.monotonic() - began
+        self._publish(told)
+
+    def _publish(self, told: dict[str, Any]) -> None:
+        """Let administrators read it, where Postgres takes it; that it does not is in what was told."""
+        try:
+            publish(self._settings, told)
+        except (psycopg.Error, SettingsError) as error:
+            _log.info("What was seen is not in Postgres: %s", described(error))
 
     def is_fresh(self) -> bool:
         """Say whether what was seen is of now."""
-        return time.monotonic() - self._looked_at < _LATE * self._settings.monitor.interval_s
+        return time.monotonic() - self._looked_at < self._settings.monitor.late_s
 
 
 def watch_over(settings: Settings, stop: threading.Event) -> None:

@@ -41,6 +41,9 @@ ALTER SCHEMA limits OWNER TO receipts_owner;
 CREATE SCHEMA mail;
 
 ALTER SCHEMA mail OWNER TO receipts_owner;
+CREATE SCHEMA operations;
+
+ALTER SCHEMA operations OWNER TO receipts_owner;
 
 CREATE SCHEMA portal;
 
@@ -850,6 +853,19 @@ END
 $$;
 
 ALTER FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) OWNER TO receipts_owner;
+CREATE FUNCTION operations.find_status(p_principal_id text) RETURNS TABLE(looked_at timestamp with time zone, age_s double precision, told jsonb)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    SELECT s.looked_at, greatest(extract(epoch FROM clock_timestamp() - s.looked_at), 0)::float8, s.told
+    FROM operations.status s
+    WHERE EXISTS (
+        SELECT FROM access.principals p
+        WHERE p.principal_id = p_principal_id AND p.role = 'admin' AND p.active
+    )
+$$;
+
+ALTER FUNCTION operations.find_status(p_principal_id text) OWNER TO receipts_owner;
 
 CREATE FUNCTION retail.find_context(p_scope text, p_customer_id text) RETURNS TABLE(customer_id text, first_name text, last_name text, email_masked text, phone_masked text, city text, customer_since date, document text)
     LANGUAGE plpgsql
@@ -2556,6 +2572,15 @@ CREATE TABLE mail.digest_key (
 );
 
 ALTER TABLE mail.digest_key OWNER TO receipts_owner;
+CREATE TABLE operations.status (
+    is_last boolean DEFAULT true NOT NULL,
+    looked_at timestamp with time zone NOT NULL,
+    told jsonb NOT NULL,
+    CONSTRAINT status_is_last_check CHECK (is_last)
+)
+WITH (fillfactor='50');
+
+ALTER TABLE operations.status OWNER TO receipts_owner;
 
 CREATE TABLE portal.sessions (
     cookie_digest bytea NOT NULL,
@@ -2990,6 +3015,8 @@ ALTER TABLE ONLY mail.deliveries
 
 ALTER TABLE ONLY mail.digest_key
     ADD CONSTRAINT digest_key_pkey PRIMARY KEY (singleton);
+ALTER TABLE ONLY operations.status
+    ADD CONSTRAINT status_pkey PRIMARY KEY (is_last);
 
 ALTER TABLE ONLY portal.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (cookie_digest);
@@ -3379,6 +3406,8 @@ GRANT USAGE ON SCHEMA limits TO receipts_auth;
 GRANT USAGE ON SCHEMA mail TO receipts_api;
 GRANT USAGE ON SCHEMA mail TO receipts_mailer;
 GRANT USAGE ON SCHEMA mail TO receipts_pipeline;
+GRANT USAGE ON SCHEMA operations TO receipts_pipeline;
+GRANT USAGE ON SCHEMA operations TO receipts_api;
 
 GRANT USAGE ON SCHEMA portal TO receipts_portal;
 
@@ -3480,6 +3509,8 @@ GRANT ALL ON FUNCTION mail.list_sent(p_receipt_id text, p_most integer) TO recei
 
 REVOKE ALL ON FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) TO receipts_api;
+REVOKE ALL ON FUNCTION operations.find_status(p_principal_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION operations.find_status(p_principal_id text) TO receipts_api;
 
 REVOKE ALL ON FUNCTION retail.find_context(p_scope text, p_customer_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION retail.find_context(p_scope text, p_customer_id text) TO receipts_api;
@@ -3668,6 +3699,7 @@ GRANT UPDATE(attempts) ON TABLE mail.deliveries TO receipts_mailer;
 GRANT UPDATE(sent_at) ON TABLE mail.deliveries TO receipts_mailer;
 
 GRANT UPDATE(detail) ON TABLE mail.deliveries TO receipts_mailer;
+GRANT SELECT,INSERT,UPDATE ON TABLE operations.status TO receipts_pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.sessions TO receipts_portal;
 

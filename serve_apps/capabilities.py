@@ -26,10 +26,10 @@ CAPABILITIES = (
     Capability("fuzzy", "/search/fuzzy", "serve_apps.fuzzy"),
     Capability("semantic", "/search", "serve_apps.semantic"),
     Capability("fraud", "/fraud", "serve_apps.fraud"),
-    Capability("quarantine", "/admin/quarantine", "serve_apps.quarantine"),
     Capability("audit", "/audit", "serve_apps.audit_log"),
     Capability("export", "/export", "serve_apps.export"),
     Capability("compliance", "/compliance", "serve_apps.compliance"),
+    Capability("admin", "/admin", "serve_apps.admin"),
 )
 
 

@@ -10,29 +10,27 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import APIRouter, Depends, FastAPI, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from psycopg.rows import class_row
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from configs.settings import Settings
 from receipts.access import Permission, Principal
 from receipts.card_numbers import contains_card_number
 from receipts.errors import InvalidInput, NotFound
 from receipts.identity import parse_receipt_id
 from receipts.models import CustomerId
 from receipts.sql import load_sql
-from serve_apps.api import build_api
 from serve_apps.exchange import Caller
 from serve_apps.guard import guard
 from serve_apps.scoped import scoped
-from serve_apps.serving import Serving, ServingContext, serving_context
+from serve_apps.serving import Serving, ServingContext
 
 _SQL = load_sql("serve_apps", "quarantine")
 _MOST = 100  # refusals on one page
 _NEWEST = 2**63 - 1  # before every number that Postgres gives
 _CUSTOMER_ID: TypeAdapter[str] = TypeAdapter(CustomerId)
 _NAMED: TypeAdapter[dict[str, Any]] = TypeAdapter(dict[str, Any])
-router = APIRouter()
+router = APIRouter(prefix="/quarantine")
 Operator = Annotated[Caller, Depends(guard(Permission.OPERATE))]
 Id = Annotated[int, Path(ge=1, lt=_NEWEST)]
 
@@ -191,10 +189,3 @@ def _record_ids(caller: Caller, payload: str) -> None:
             caller.record(receipt_ids=[parse_receipt_id(str(named.get("receipt_id")))])
         with contextlib.suppress(ValidationError):
             caller.record(customer_ids=[_CUSTOMER_ID.validate_python(named.get("customer_id"), strict=True)])
-
-
-def build_app(settings: Settings) -> FastAPI:
-    """Return the quarantine desk's application."""
-    return build_api(
-        "Quarantine desk", serving_context(settings, application="quarantine"), [router], purpose="operations"
-    )

@@ -7,7 +7,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from cluster import monitor as module
 from cluster.health import monitor_is_healthy
 from cluster.monitor import Monitor, watch_over
 from cluster.platform_metrics import PREFIX, PlatformCollector
@@ -51,11 +50,10 @@ def test_a_look_tells_parts_waits_and_the_trail(settings, owner):
     assert 0 < told(monitor, "audit_unanchored_seconds") < 60
 
 
-def test_what_was_seen_once_is_not_told_for_ever(settings, monkeypatch):
-    monitor = Monitor(settings)
+def test_what_was_seen_once_is_not_told_for_ever(settings):
+    often = settings.monitor.model_copy(update={"interval_s": 0.0})  # instead of waiting until a look is old
+    monitor = Monitor(settings.model_copy(update={"monitor": often}))
     monitor.look()
-    assert monitor.is_fresh()
-    monkeypatch.setattr(module, "_LATE", 0)  # instead of waiting until a look is old
     assert not monitor.is_fresh()
     assert told(monitor, "part_up", part="postgres") is None
     assert told(monitor, "look_seconds") > 0

@@ -102,6 +102,7 @@ ASKED = {
     "GET /fraud/patterns": Route(lambda s: "/fraud/patterns", hidden=200),
     "GET /fraud/patterns/summary": Route(lambda s: "/fraud/patterns/summary", hidden=200),
     "GET /fraud/patterns/{pattern_id}/receipts": Route(lambda s: f"/fraud/patterns/{s.region:032d}/receipts"),
+    "GET /admin/status": Route(lambda s: "/admin/status", hidden=None),
     "GET /admin/quarantine/": Route(lambda s: "/admin/quarantine/", hidden=None),
     "GET /admin/quarantine/{quarantine_id}": Route(lambda s: "/admin/quarantine/1", hidden=None),
     "GET /admin/quarantine/orders/{order_id}": Route(lambda s: "/admin/quarantine/orders/1", hidden=None),

@@ -31,6 +31,7 @@ ROUTES = {
     "GET /fraud/patterns": Permission.READ_FRAUD_PATTERNS,
     "GET /fraud/patterns/summary": Permission.READ_FRAUD_PATTERNS,
     "GET /fraud/patterns/{pattern_id}/receipts": Permission.READ_FRAUD_PATTERNS,
+    "GET /admin/status": Permission.OPERATE,
     "GET /admin/quarantine/": Permission.OPERATE,
     "GET /admin/quarantine/orders/{order_id}": Permission.OPERATE,
     "GET /admin/quarantine/{quarantine_id}": Permission.OPERATE,

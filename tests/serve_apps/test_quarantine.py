@@ -5,7 +5,7 @@ import pytest
 from ingest.desk import work_round
 from ingest.judging import Desk
 from ingest.link import Link
-from serve_apps import quarantine
+from serve_apps import admin
 from tests.fixtures.retail import make_receipt, make_store, store_rows
 from tests.fixtures.serving import running
 
@@ -23,7 +23,7 @@ async def api(settings, sign_ins, owner):
             " missing_store_id) VALUES ('bronze.receipts', now(), 'till', 'Because.', %s, sha256(%s::bytea), %s, %s)",
             (payload, payload.encode(), kind, store_id),
         )
-    async with running(quarantine.build_app(settings), "/admin/quarantine") as client:
+    async with running(admin.build_app(settings), "/admin") as client:
         client.headers.update(sign_ins.headers("admin"))
         yield client
 
@@ -35,11 +35,11 @@ async def _perform(settings):
 
 
 async def test_pages_and_filters_show_what_waits(api):
-    first = (await api.get("/admin/quarantine", params={"limit": 2})).json()
-    second = (await api.get("/admin/quarantine", params={"limit": 2, "cursor": first["next_cursor"]})).json()
+    first = (await api.get("/admin/quarantine/", params={"limit": 2})).json()
+    second = (await api.get("/admin/quarantine/", params={"limit": 2, "cursor": first["next_cursor"]})).json()
     shown = [one["quarantine_id"] for one in (*first["refusals"], *second["refusals"])]
     assert (shown, second["next_cursor"]) == ([3, 2, 1], None)
-    waiting = (await api.get("/admin/quarantine", params={"kind": "unknown_store", "state": "held"})).json()
+    waiting = (await api.get("/admin/quarantine/", params={"kind": "unknown_store", "state": "held"})).json()
     assert [one["missing_store_id"] for one in waiting["refusals"]] == [12]
 
 
