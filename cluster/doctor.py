@@ -46,6 +46,7 @@ def examine(settings: Settings) -> list[Finding]:
         _state_dir,
         _postgres,
         _ports,
+        _ports_of_portal,
         _disk,
         _memory,
         _open_files,
@@ -136,6 +137,19 @@ def _ports(settings: Settings) -> list[Finding]:
         detail = "ours already" if ours else "free" if good else "taken by another program"
         findings.append(Finding(f"port {port} for {name}", good, detail, f"Stop that program or set {key}."))
     return findings
+
+
+def _ports_of_portal(settings: Settings) -> list[Finding]:
+    """Say whether each process of the portal finds its port, where there are several, also while they are replaced."""
+    portal = settings.portal
+    if portal.processes == 1:
+        return []
+    ports = range(portal.process_port, portal.process_port + portal.slots)
+    ours = process_of(settings, "portal") is not None
+    taken = [] if ours else [str(port) for port in ports if not _is_free("127.0.0.1", port)]
+    detail = "ours already" if ours else f"taken: {', '.join(taken)}" if taken else "free"
+    what = f"ports {ports[0]} to {ports[-1]} for the portal's processes"
+    return [Finding(what, not taken, detail, "Stop that program or set RECEIPTS_PORTAL__PROCESS_PORT.")]
 
 
 def _is_free(host: str, port: int) -> bool:

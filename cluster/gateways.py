@@ -4,39 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cluster.errors import PlatformError
-from cluster.fleet import Fleet
+from cluster.fleet import Fleet, Kind
+from cluster.fleet_files import fleet_file, heed_signals, read_fleet
 from cluster.health import reachable
 from configs.settings import Settings, load_settings
 from receipts.logs import start_replica_logs
 
-_POLL_S = 0.2
-_ROLLED_S = 180.0  # one gateway after another, each given a minute to start
+NAME = "gateways"  # of a node's fleet
 
 
-def fleet_file(settings: Settings, name: str = "gateways") -> Path:
-    """Return where a fleet says who its members are: `state_dir/run/<name>.json`."""
-    return settings.state_dir.resolve() / "run" / f"{name}.fleet.json"
-
-
-def node_fleet(settings: Settings, name: str = "gateways") -> Fleet:
+def node_fleet(settings: Settings, name: str = NAME) -> Fleet:
     """Return the fleet of this node, not yet running. Raises PlatformError when somebody listens on the port."""
     _require_free(settings)
-    return Fleet(
-        settings.ingest.gateways,
-        gateway_command,
-        fleet_file(settings, name),
-        lambda slots: write_targets(settings, slots),
-    )
+    kind = Kind("gateway", NAME, gateway_command, show=lambda slots: write_targets(settings, slots))
+    return Fleet(settings.ingest.gateways, kind, fleet_file(settings, name))
 
 
 def targets_file(settings: Settings) -> Path:
@@ -66,40 +55,8 @@ def gateway_command(slot: int, lifeline: int) -> Sequence[str]:
 
 def run_fleet(settings: Settings) -> None:
     """Run this node's fleet until SIGTERM or SIGINT; SIGHUP replaces every gateway, one after another."""
-    stop = threading.Event()
     fleet = node_fleet(settings)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    signal.signal(signal.SIGHUP, lambda *_: fleet.roll())
-    fleet.run(stop)
-
-
-def roll_here(settings: Settings, pid: int) -> dict[str, Any]:
-    """Have the fleet of process `pid` replace its gateways and return what it says when it is done.
-
-    Raises PlatformError when it does not get there: the old gateways then go on.
-    """
-    before = read_fleet(settings)["rolls"]
-    os.kill(pid, signal.SIGHUP)
-    deadline = time.monotonic() + _ROLLED_S
-    while (told := read_fleet(settings))["rolls"] == before:
-        if time.monotonic() > deadline:
-            raise PlatformError(
-                f"The gateways were not replaced within {_ROLLED_S:.0f} s; see the log of the gateways."
-            )
-        time.sleep(_POLL_S)
-    return told
-
-
-def read_fleet(settings: Settings, name: str = "gateways") -> dict[str, Any]:
-    """Return what this node's fleet says of itself: wanted, rolls, rolling, gateways (slot, pid, state).
-
-    Raises PlatformError when no fleet runs here.
-    """
-    try:
-        return json.loads(fleet_file(settings, name).read_text())
-    except FileNotFoundError:
-        raise PlatformError("No gateways run here; start them with `receipts up`.") from None
+    fleet.run(heed_signals(fleet.roll))
 
 
 def _require_free(settings: Settings) -> None:

@@ -17,12 +17,12 @@ from configs.settings import Settings, SettingsError
 from receipts.log_files import put_aside
 
 NAME = "ray"
+SOCKET_PATH_BYTES = 107  # what the kernel takes as the path of a Unix socket
 _HOST = "127.0.0.2"  # loopback; Ray replaces 127.0.0.1 by an outer address, which may change or be out of reach
 _START_S = 120  # importing Ray alone takes 10 s on a busy small machine
 _GRACE_S = 15
 _POLL_S = 0.2
 _STARTED = "Ray runtime started"
-_SOCKET_PATH_BYTES = 107  # what the kernel takes as the path of a Unix socket
 _SESSION_BYTES = 66  # session_2026-11-23_19-26-55_123456_1234567/sockets/plasma_store.12345
 _REPLICA_PORTS = 100
 
@@ -53,7 +53,7 @@ def node_environment(settings: Settings) -> dict[str, str]:
         "RAY_DATA_USE_DATASOURCE_V2": "0",  # its read_parquet costs seconds a call
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # keeps Ray from warning about it in every process
         # Four threads of HAProxy on two cores would only contend.
-        **serve_variables(1 if _cpus(settings) <= 4 else 2, _connections()),
+        **serve_variables(1 if _cpus(settings) <= 4 else 2, haproxy_connections()),
     }
 
 
@@ -99,6 +99,12 @@ def is_running(settings: Settings) -> bool:
             return True
     except OSError:
         return False
+
+
+def haproxy_connections() -> int:
+    """Return how many connections HAProxy could hold: it takes 2.5 file descriptors each and refuses to start short."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else (most - 200) * 2 // 5
 
 
 def _own_environment(settings: Settings) -> dict[str, str]:
@@ -153,8 +159,8 @@ def _command(settings: Settings) -> list[str]:
 
 def _check(settings: Settings) -> None:
     temp = str(Path(settings.ray.temp_dir).resolve())
-    if len(temp) + _SESSION_BYTES > _SOCKET_PATH_BYTES:
-        longest = _SOCKET_PATH_BYTES - _SESSION_BYTES
+    if len(temp) + _SESSION_BYTES > SOCKET_PATH_BYTES:
+        longest = SOCKET_PATH_BYTES - _SESSION_BYTES
         raise PlatformError(
             f"RECEIPTS_RAY__TEMP_DIR={temp} is too long for Ray's sockets; use at most {longest} bytes."
         )
@@ -170,12 +176,6 @@ def _check(settings: Settings) -> None:
 
 def _cpus(settings: Settings) -> int:
     return settings.ray.num_cpus or len(os.sched_getaffinity(0))
-
-
-def _connections() -> int:
-    """Return how many connections HAProxy could hold: it takes 2.5 file descriptors each and refuses to start short."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if most == resource.RLIM_INFINITY else (most - 200) * 2 // 5
 
 
 def _token_file(settings: Settings) -> Path:

@@ -23,6 +23,7 @@ from configs.monitor import MonitorSettings
 from configs.nightly import NightlySettings
 from configs.pipeline import PipelineSettings
 from configs.privacy import PrivacySettings
+from configs.portal import PortalSettings
 from configs.section import PREFIX, Section
 from configs.telemetry import TelemetrySettings
 
@@ -85,17 +86,6 @@ class ServeSettings(Section):
     max_body_bytes: int = Field(default=65_536, ge=1_024)
     metrics_host: str = "127.0.0.1"  # as that of ingest; never what the load balancer reaches
     metrics_port: int = Field(default=50059, ge=1024, le=65535)  # Prometheus: all replicas of this node
-
-
-class PortalSettings(Section):
-    """The Gradio portal."""
-
-    host: str = "127.0.0.1"
-    port: int = Field(default=7860, ge=1024, le=65535)
-    api_url: str = "http://127.0.0.1:8000"
-    public_url: str = "http://127.0.0.1:7860"
-    client_id: str = "receipts-portal"
-    client_secret: SecretStr | None = None
 
 
 class RaySettings(Section):

@@ -6,16 +6,17 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib import resources
+from pathlib import Path
 
 import gradio as gr
 from fastapi import FastAPI, Request
-from fastapi.staticfiles import StaticFiles
 from psycopg import OperationalError
 from starlette.responses import Response
 
 from configs.settings import Settings, SettingsError
 from gradio_ui import downloads, signing
 from gradio_ui.api import Api, open_client
+from gradio_ui.assets import Assets
 from gradio_ui.auth import SignIn
 from gradio_ui.doorway import Doorway, Portal, find_signed_in, unavailable
 from gradio_ui.navigation import ADMIN, FRAUD, PRIVACY, REP, SUPERVISOR, Page
@@ -75,10 +76,12 @@ def build_app(settings: Settings) -> Visits:
         redoc_url=None,
         openapi_url=None,
     )
-    app.mount("/static", StaticFiles(directory=str(resources.files("gradio_ui") / "static")))
+    assets = Assets(Path(str(resources.files("gradio_ui") / "static")))
+    app.mount("/static", assets)
     for page, build in _PAGES:
         _mount(app, page, build())
-    portal = Portal(SignIn(settings, pool), Api(client, tracing), cookie, public_url)
+    most_bytes = settings.portal.max_body_bytes
+    portal = Portal(SignIn(settings, pool), Api(client, tracing), cookie, public_url, assets, most_bytes)
     return Visits(Doorway(app, portal, MOUNTS), tracing, [route.path for route in ROUTES], [*MOUNTS, "/static"])
 
 

@@ -20,7 +20,7 @@ from starlette.requests import Request
 
 from configs.auth import AuthSettings
 from configs.settings import PortalSettings, Settings
-from gradio_ui.sessions import Session, end_session, find_session, renew_session
+from gradio_ui.sessions import Session, renew_session
 from receipts.access import Role
 from receipts.errors import Unauthenticated, Unavailable
 
@@ -93,21 +93,17 @@ class SignIn:
         return await asyncio.shield(asyncio.ensure_future(self._renew(cookie)))
 
     async def _renew(self, cookie: str) -> Session | None:
+        # The row in Postgres holds off other processes; here nobody waits with a connection of the pool.
         async with self._renewing.setdefault(cookie, asyncio.Lock()):
-            session = await find_session(self.pool, cookie)  # somebody else may have been first
-            if session is None or not session.is_due:
-                return session
-            form = {"grant_type": "refresh_token", "refresh_token": session.refresh_token}
-            try:
-                answer = await self._ask("token_endpoint", form)
-                if answer.is_client_error:
-                    await end_session(self.pool, cookie)
-                    return None
-                renewed = await self._session(answer.raise_for_status().json())
-            except (httpx.HTTPError, JoseError, KeyError, ValueError):
-                return session
-            await renew_session(self.pool, cookie, renewed)
-            return renewed
+            return await renew_session(self.pool, cookie, self._exchange)
+
+    async def _exchange(self, session: Session) -> Session | None:
+        form = {"grant_type": "refresh_token", "refresh_token": session.refresh_token}
+        try:
+            answer = await self._ask("token_endpoint", form)
+            return None if answer.is_client_error else await self._session(answer.raise_for_status().json())
+        except (httpx.HTTPError, JoseError, KeyError, ValueError):
+            return session
 
     async def end(self, session: Session) -> None:
         """Tell the issuer that a session is over, so that no replica believes its tokens; at best, it is reached."""

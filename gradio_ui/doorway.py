@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gradio_ui import render
 from gradio_ui.api import Api
+from gradio_ui.assets import FOR_EVER, HASHED, STATIC, Assets
 from gradio_ui.auth import SignIn, sign_in_url
 from gradio_ui.sessions import Session, find_session
 from receipts.access import Permission
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 _OPEN = re.compile(r"/(static|assets|svelte)/.+|/theme\.css")
 _SIGNED_IN = re.compile(r"/|/config|/gradio_api/run/predict")
 _SCRIPT = re.compile(rb"<script(?=[\s>])")
+_HASHED = re.compile(HASHED)
 _PORTAL, _SESSION = "receipts.portal", "receipts.session"
 
 
@@ -36,6 +38,8 @@ class Portal:
     api: Api
     cookie: str  # the name of the session's cookie
     public_url: str  # where people come from: scheme, host and port
+    assets: Assets
+    most_bytes: int  # of a request's body
 
     @property
     def secure(self) -> bool:
@@ -93,16 +97,19 @@ class Doorway:
                 await self._app(scope, receive, send)
             return  # no part of the portal speaks WebSocket
         scope[_PORTAL] = self.portal
-        refusal = await self._refusal(Request(scope, receive))
-        sealed = _Sealed(send, secrets.token_urlsafe(16))
+        sealed = _Sealed(send, scope["path"], self.portal.assets)
+        whole = await _read_whole(scope, receive, self.portal.most_bytes)
+        if whole is None:
+            await PlainTextResponse("The request is too large.", 413)(scope, receive, sealed)
+            return
+        refusal = await self._refusal(Request(scope, whole))
         try:
-            await (refusal or self._app)(_as_public(scope, self.portal.public_url), receive, sealed)
+            await (refusal or self._app)(_as_public(scope, self.portal.public_url), whole, sealed)
         except Exception as error:  # noqa: BLE001 - an event that the page does not have ends here too
             # Without text and traceback: they may quote somebody's data.
             log.error("portal request failed: %s", type(error).__name__)  # noqa: TRY400 - as said
-            if sealed.has_begun:
-                return
-            await JSONResponse({"detail": "Something went wrong here. Try again."}, 500)(scope, receive, sealed)
+            if not sealed.has_begun:
+                await JSONResponse({"detail": "Something went wrong here. Try again."}, 500)(scope, whole, sealed)
 
     async def _refusal(self, request: Request) -> Response | None:
         """Return the answer to a request that goes no further."""
@@ -146,9 +153,11 @@ def _refused(request: Request, error: Exception, status: int) -> Response | None
 class _Sealed:
     """Sends an answer with protective headers; scripts of an HTML page get the nonce that the policy names."""
 
-    def __init__(self, send: Send, nonce: str) -> None:
+    def __init__(self, send: Send, path: str, assets: Assets) -> None:
         self._send = send
-        self._nonce = nonce
+        self._path = path
+        self._assets = assets
+        self._nonce = secrets.token_urlsafe(16)
         self._start: Message | None = None
         self._page = bytearray()
         self.has_begun = False
@@ -156,7 +165,7 @@ class _Sealed:
     async def __call__(self, message: Message) -> None:
         """Send one message, or hold it back."""
         if message["type"] == "http.response.start":
-            message["headers"] = _headers(message["headers"], self._nonce)
+            message["headers"] = self._headers(message)
             if any(k == b"content-type" and v.startswith(b"text/html") for k, v in message["headers"]):
                 self._start = message  # held back: the length of the page is known when it is whole
                 return
@@ -164,18 +173,33 @@ class _Sealed:
             self._page += message.get("body", b"")
             if message.get("more_body", False):
                 return
-            body = _SCRIPT.sub(b'<script nonce="' + self._nonce.encode() + b'"', bytes(self._page))
+            page = self._assets.linked(bytes(self._page))
+            body = _SCRIPT.sub(b'<script nonce="' + self._nonce.encode() + b'"', page)
             kept = [(k, v) for k, v in self._start["headers"] if k != b"content-length"]
             await self._send({**self._start, "headers": [*kept, (b"content-length", str(len(body)).encode())]})
             message = {"type": "http.response.body", "body": body}
         self.has_begun = True
         await self._send(message)
 
+    def _headers(self, start: Message) -> list[tuple[bytes, bytes]]:
+        """Return the headers of an answer with ours in place of any that Gradio or a library may set.
+
+        What may be kept for ever is the same for everybody: it has no nonce.
+        """
+        given: list[tuple[bytes, bytes]] = start["headers"]
+        if self._path.startswith(STATIC):
+            keeps = next((value for name, value in given if name == b"cache-control"), b"no-store")
+        else:
+            keeps = FOR_EVER.encode() if start["status"] == 200 and _HASHED.match(self._path) else b"no-store"
+        policy = _policy("" if keeps == FOR_EVER.encode() else f" 'nonce-{self._nonce}'")
+        ours = {**_FIXED, b"content-security-policy": policy.encode(), b"cache-control": keeps}
+        return [*((name, value) for name, value in given if name not in ours), *ours.items()]
+
 
 def _policy(nonce: str) -> str:
     """Return the Content-Security-Policy: Gradio compiles its templates, hence unsafe-eval; no inline script runs."""
     return (
-        f"default-src 'self'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+        f"default-src 'self'; script-src 'self'{nonce} 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
         "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src 'self' blob:; "
         "object-src 'none'; base-uri 'self'; form-action 'self'; frame-src 'none'; frame-ancestors 'none'"
     )
@@ -191,12 +215,23 @@ _FIXED = {
 }
 
 
-def _headers(given: list[tuple[bytes, bytes]], nonce: str) -> list[tuple[bytes, bytes]]:
-    """Return the headers of an answer with ours in place of any that Gradio or a library may set."""
-    ours = {**_FIXED, b"content-security-policy": _policy(nonce).encode()}
-    if not any(name == b"cache-control" for name, _ in given):
-        ours[b"cache-control"] = b"no-store"
-    return [*((name, value) for name, value in given if name not in ours), *ours.items()]
+async def _read_whole(scope: Scope, receive: Receive, most_bytes: int) -> Receive | None:
+    """Return what gives a request's body, whose length is now known, or None when it is too long."""
+    if scope["method"] in {"GET", "HEAD"}:
+        return receive
+    body, more = bytearray(), True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+        if len(body) > most_bytes:
+            return None
+    whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+    async def receive_whole() -> Message:
+        return whole.pop() if whole else await receive()
+
+    return receive_whole
 
 
 def _as_public(scope: Scope, public_url: str) -> Scope:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -49,6 +51,10 @@ class Session:
         return permission in PERMISSIONS[self.role]
 
 
+# Returns a session with its next tokens, the same while the issuer is away, None when the issuer says that it is over.
+Exchange = Callable[[Session], Awaitable[Session | None]]
+
+
 async def record_session(pool: AsyncConnectionPool, session: Session) -> str:
     """Keep a session and return its cookie, which is known to nobody else from now on."""
     cookie = secrets.token_urlsafe(_COOKIE_BYTES)
@@ -66,17 +72,29 @@ async def record_session(pool: AsyncConnectionPool, session: Session) -> str:
     return cookie
 
 
-async def renew_session(pool: AsyncConnectionPool, cookie: str, session: Session) -> None:
-    """Keep a session's next tokens, and its person as the issuer now says; one that was signed out stays so."""
-    row = {
-        "cookie_digest": _digest(cookie),
-        "role": session.role.value,
-        "display_name": session.display_name,
-        "sealed": _sealed_tokens(cookie, session),
-        "expires_at": session.expires_at,
-    }
-    async with pool.connection(timeout=_WAIT_S) as connection:
-        await connection.execute(_SQL["renew_session"], row)
+async def renew_session(pool: AsyncConnectionPool, cookie: str, exchange: Exchange) -> Session | None:
+    """Return the session of a cookie with what `exchange` gets for it if it is due, or None when that ends it.
+
+    One caller at a time, in whatever process: to the issuer, a refresh token that comes twice is a stolen one.
+    """
+    key = {"cookie_digest": _digest(cookie)}
+    async with pool.connection(timeout=_WAIT_S) as connection:  # a transaction, which keeps the row until its end
+        row = await (await connection.execute(_SQL["hold_session"], key)).fetchone()
+        session = _read(cookie, row)
+        if session is None or not session.is_due:  # somebody else was first
+            return session
+        renewed = await exchange(session)
+        if renewed is None:
+            await connection.execute(_SQL["delete_session"], key)
+        elif renewed is not session:
+            values = {
+                "role": renewed.role.value,
+                "display_name": renewed.display_name,
+                "sealed": _sealed_tokens(cookie, renewed),
+                "expires_at": renewed.expires_at,
+            }
+            await connection.execute(_SQL["renew_session"], key | values)
+        return renewed
 
 
 async def find_session(pool: AsyncConnectionPool, cookie: str) -> Session | None:
@@ -85,7 +103,11 @@ async def find_session(pool: AsyncConnectionPool, cookie: str) -> Session | None
         return None
     async with pool.connection(timeout=_WAIT_S) as connection:
         cursor = await connection.execute(_SQL["find_session"], {"cookie_digest": _digest(cookie)})
-        row = await cursor.fetchone()
+        return _read(cookie, await cursor.fetchone())
+
+
+def _read(cookie: str, row: tuple[Any, ...] | None) -> Session | None:
+    """Return the session of a row, if the cookie opens it."""
     if row is None:
         return None
     principal_id, role, display_name, sealed, expires_at = row

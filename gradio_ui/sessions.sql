@@ -11,6 +11,13 @@ SELECT principal_id, role, display_name, sealed_tokens, expires_at
 FROM portal.sessions
 WHERE cookie_digest = %(cookie_digest)s AND expires_at > clock_timestamp();
 
+-- name: hold_session
+-- The same, kept from all others who would renew it.
+SELECT principal_id, role, display_name, sealed_tokens, expires_at
+FROM portal.sessions
+WHERE cookie_digest = %(cookie_digest)s AND expires_at > clock_timestamp()
+FOR UPDATE;
+
 -- name: renew_session
 -- Keep the next tokens of a browser that is still signed in.
 UPDATE portal.sessions

@@ -45,12 +45,13 @@ def restart(
 
         _show(roll(address), as_json=as_json)
         return
-    from cluster.gateways import roll_here
+    from cluster.fleet_files import roll_here
+    from cluster.gateways import NAME
 
     process = find_process(settings, "gateway")
     if process is None:
         raise PlatformError("No gateways run here; start them with `receipts up`.")
-    _show({_HERE: roll_here(settings, process.pid)}, as_json=as_json)
+    _show({_HERE: roll_here(settings, NAME, process.pid)}, as_json=as_json)
 
 
 def deploy(as_json: _Json = False) -> None:

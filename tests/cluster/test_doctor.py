@@ -4,6 +4,7 @@ import socket
 
 from cluster.doctor import examine
 from configs.settings import Settings
+from tests.fixtures.ports import free_block
 
 
 def test_a_machine_that_runs_these_tests_can_run_the_platform(settings: Settings):
@@ -20,6 +21,18 @@ def test_a_taken_port_is_reported_with_the_setting_that_moves_it(settings: Setti
     assert not taken.good
     assert taken.detail == "taken by another program"
     assert "RECEIPTS_PORTAL__PORT" in taken.remedy
+
+
+def test_so_is_one_that_a_process_of_the_portal_needs_when_it_is_replaced(settings: Settings):
+    portal = settings.portal.model_copy(update={"processes": 2, "process_port": free_block(5)})
+    several = settings.model_copy(update={"portal": portal})
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", portal.process_port + 4))
+        other.listen()
+        (found,) = [one for one in examine(several) if "portal's processes" in one.what]
+    assert (found.good, found.detail) == (False, f"taken: {portal.process_port + 4}")
+    assert "RECEIPTS_PORTAL__PROCESS_PORT" in found.remedy
+    assert [one for one in examine(settings) if "portal's processes" in one.what] == []
 
 
 def test_a_database_of_your_own_that_does_not_answer_is_reported(settings: Settings):

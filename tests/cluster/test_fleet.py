@@ -6,13 +6,14 @@ import signal
 import sys
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
 
 from cluster.errors import PlatformError
-from cluster.fleet import Fleet
+from cluster.fleet import Fleet, Kind, run_together
 
 _DEADLINE_S = 60
 # Speaks the fleet's language and nothing else: says that it serves, ends when the lifeline does.
@@ -28,24 +29,35 @@ while os.read(fd, 1): pass
 _FLEET = """
 import sys, threading
 from pathlib import Path
-from cluster.fleet import Fleet
+from cluster.fleet import Fleet, Kind
 worker = sys.argv[2]
-Fleet(2, lambda slot, fd: [sys.executable, "-c", worker, str(fd), "serve"], Path(sys.argv[1])).run(threading.Event())
+kind = Kind("worker", "workers", lambda slot, fd: [sys.executable, "-c", worker, str(fd), "serve"])
+Fleet(2, kind, Path(sys.argv[1])).run(threading.Event())
 """
 
 
 class Running:
     """A fleet in a thread of the test."""
 
-    def __init__(self, folder: Path, size: int):
+    def __init__(self, folder: Path, size: int, slots: int = 128):
         self.file = folder / "fleet.json"
         self.behaviour = "serve"
         self.attempts = 0
         self.shown = []
-        self.fleet = Fleet(size, self._command, self.file, lambda slots: self.shown.append(list(slots)))
+        self.led = []
+        kind = Kind("gateway", "gateways", self._command, slots, show=self._show, lead=self._lead)
+        self.fleet = Fleet(size, kind, self.file)
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self.fleet.run, args=(self.stop,))
         self.thread.start()
+
+    def _show(self, slots):
+        self.shown.append(list(slots))
+
+    def _lead(self, slots):
+        """Note where new work is led to, and who still lives at that moment."""
+        alive = sorted(one.slot for one in self.fleet._members if one.process.poll() is None)
+        self.led.append((list(slots), alive))
 
     def _command(self, slot, fd):
         self.attempts += 1
@@ -129,9 +141,9 @@ def test_while_gateways_are_replaced_old_and_new_are_shown(fleet):
 
 
 def test_a_fleet_whose_first_gateway_cannot_start_says_so_and_ends(tmp_path):
-    fleet = Fleet(2, lambda slot, fd: [sys.executable, "-c", _WORKER, str(fd), "fail"], tmp_path / "fleet.json")
-    with pytest.raises(PlatformError, match="cannot start"):
-        fleet.run(threading.Event())
+    kind = Kind("gateway", "gateways", lambda slot, fd: [sys.executable, "-c", _WORKER, str(fd), "fail"])
+    with pytest.raises(PlatformError, match="The first gateway cannot start"):
+        Fleet(2, kind, tmp_path / "fleet.json").run(threading.Event())
 
 
 def test_stopping_leaves_no_process_and_no_file(tmp_path):
@@ -141,6 +153,38 @@ def test_stopping_leaves_no_process_and_no_file(tmp_path):
     running.end()
     assert not any(psutil.pid_exists(pid) for pid in pids)
     assert not running.file.exists()
+
+
+def test_nothing_new_is_led_to_one_that_leaves_before_it_is_told_to(fleet):
+    fleet.fleet.roll()
+    until(lambda: fleet.told()["rolls"] == 1)
+    until(lambda: len(fleet.told()["gateways"]) == 2)
+    assert fleet.led[-1][0] == sorted(one["slot"] for one in fleet.told()["gateways"])
+    for (before, _), (after, alive) in pairwise(fleet.led):
+        gone = set(before) - set(after)
+        assert gone <= set(alive), "it lived when it was said"
+        assert len(after) >= 2 or not gone, "there are always enough"
+
+
+def test_a_roll_waits_for_a_slot_where_all_are_taken(tmp_path):
+    fleet = Running(tmp_path, size=2, slots=3)
+    until(lambda: len(fleet.serving()) == 2)
+    before = fleet.serving()
+    fleet.fleet.roll()
+    until(lambda: fleet.told()["rolls"] == 1)
+    assert not fleet.serving() & before
+    fleet.end()
+    assert {slot for slots in fleet.shown for slot in slots} <= {0, 1, 2}
+
+
+def test_fleets_that_are_kept_together_end_in_their_order_and_all_end_with_one_that_cannot_start(tmp_path):
+    good = Kind("front", "fronts", lambda slot, fd: [sys.executable, "-c", _WORKER, str(fd), "serve"])
+    bad = Kind("worker", "workers", lambda slot, fd: [sys.executable, "-c", _WORKER, str(fd), "fail"])
+    fleets = [Fleet(1, good, tmp_path / "front.json"), Fleet(1, bad, tmp_path / "workers.json")]
+    with pytest.raises(PlatformError, match="The first worker cannot start"):
+        run_together(fleets, threading.Event())
+    assert list(tmp_path.iterdir()) == []
+    assert psutil.Process().children() == []
 
 
 def test_gateways_end_when_their_fleet_is_killed(tmp_path):

@@ -16,7 +16,8 @@ import psycopg
 import pytest
 
 from cluster.errors import PlatformError
-from cluster.gateways import node_fleet, read_fleet, targets_file
+from cluster.fleet_files import read_fleet
+from cluster.gateways import NAME, node_fleet, targets_file
 from cluster.ray_node import node_environment
 from configs.settings import Settings
 from ingest.till import Sent, send
@@ -44,7 +45,7 @@ def until(condition):
 
 def serving(shop: Settings) -> set[int]:
     try:
-        return {one["pid"] for one in read_fleet(shop)["gateways"] if one["state"] == "serving"}
+        return {one["pid"] for one in read_fleet(shop, NAME)["gateways"] if one["state"] == "serving"}
     except PlatformError:
         return set()
 
@@ -110,7 +111,7 @@ def test_gateways_are_replaced_under_load_and_every_receipt_arrives_once(shop: S
             until(lambda: tills.acked > 0)
             before = serving(shop)
             process.send_signal(signal.SIGHUP)
-            until(lambda rolls=rolls: read_fleet(shop)["rolls"] == rolls)
+            until(lambda rolls=rolls: read_fleet(shop, NAME)["rolls"] == rolls)
             until(lambda before=before: len(serving(shop)) == 2 and not serving(shop) & before)
         count = tills.finish()
     assert stored(owner) == (count, count)
@@ -133,7 +134,7 @@ def test_prometheus_finds_every_gateway_before_and_after_a_roll(shop: Settings) 
         before = serving(shop)
         process.send_signal(signal.SIGHUP)
         until(lambda: len(serving(shop)) == 2 and not serving(shop) & before)
-        until(lambda: len(read_fleet(shop)["gateways"]) == 2)
+        until(lambda: len(read_fleet(shop, NAME)["gateways"]) == 2)
         until(lambda: _scraped(shop) == [200, 200])
     assert not targets_file(shop).exists()
 

@@ -70,6 +70,26 @@ def test_kubelets_ask_a_gateway_in_plaintext_where_it_answers_with_or_without_tl
     assert {"name": "RECEIPTS_INGEST__METRICS_HOST", "value": "0.0.0.0"} in container["env"]
 
 
+def test_a_browser_of_the_portal_comes_back_to_its_pod_and_its_body_is_as_limited_as_the_portal_says():
+    (pod,) = (one for one in MANIFESTS if one["kind"] == "Deployment" and one["metadata"]["name"] == "receipts-portal")
+    (container,) = pod["spec"]["template"]["spec"]["containers"]
+    (service,) = (one for one in MANIFESTS if one["kind"] == "Service")
+    (ingress,) = (one for one in MANIFESTS if one["kind"] == "Ingress")
+    assert container["ports"] == [{"name": "http", "containerPort": Settings().portal.port}]
+    assert service["spec"]["selector"] == pod["spec"]["template"]["metadata"]["labels"]
+    assert service["spec"]["ports"][0]["targetPort"] == container["readinessProbe"]["httpGet"]["port"] == "http"
+    (rule,) = ingress["spec"]["rules"]
+    (path,) = rule["http"]["paths"]
+    assert path["backend"]["service"]["name"] == service["metadata"]["name"]
+    told = {key.removeprefix("nginx.ingress.kubernetes.io/"): value for key, value in _annotations(ingress).items()}
+    assert (told["affinity"], told["enable-access-log"], told["proxy-buffering"]) == ("cookie", "false", "off")
+    assert told["proxy-body-size"] == f"{Settings().portal.max_body_bytes // 1024}k"
+
+
+def _annotations(manifest):
+    return manifest["metadata"]["annotations"]
+
+
 def test_every_alert_says_what_is_noticed_and_what_to_do():
     groups = yaml.safe_load((CONFIGS / "monitoring" / "alerts.yaml").read_text())["groups"]
     for rule in (rule for group in groups for rule in group["rules"]):

@@ -81,6 +81,10 @@ def test_other_programs_variables_are_left_alone():
         ({"RECEIPTS_ENVIRONMENT": "../environments/embedded"}, "is not an environment"),
         ({"RECEIPTS_CONFIG_FILE": "/nowhere/own.yaml"}, "/nowhere/own.yaml .RECEIPTS_CONFIG_FILE. cannot be read"),
         ({"RECEIPTS_SERVE__PORT": "1", "RECEIPTS_PORTAL__PORT": "1"}, "1 more wrong"),
+        (
+            {"RECEIPTS_PORTAL__PROCESSES": "2", "RECEIPTS_PORTAL__PROCESS_PORT": "7856"},
+            "RECEIPTS_PORTAL__PROCESS_PORT=7856 is wrong: 2 processes take ports up to 7860, and 7860 is the portal's",
+        ),
     ],
 )
 def test_a_wrong_setting_stops_with_one_sentence_that_names_it(environ, sentence):

@@ -1,11 +1,15 @@
 """A portal session outlives its access token: renewed once for all requests, and over when the issuer says so."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import psycopg
 import pytest
 
+from gradio_ui.asgi import build_app
+from tests.fixtures.ports import free_ports
+from tests.gradio_ui.conftest import served
 from tests.gradio_ui.test_asgi import NAVIGATION, sign_in
 
 ROTATIONS = "SELECT count(*) FILTER (WHERE used_at IS NOT NULL), count(*) FROM auth.refresh_tokens"
@@ -14,8 +18,9 @@ ENDS = "SELECT ended_by FROM auth.sessions"
 
 @pytest.fixture
 def settings(settings):
-    """A platform whose access tokens last a minute, so that each is due for the next one at once."""
-    return settings.model_copy(update={"auth": settings.auth.model_copy(update={"access_token_s": 60})})
+    """A platform whose access tokens are due for the next one at once, and that takes any repetition for a theft."""
+    auth = settings.auth.model_copy(update={"access_token_s": 60, "refresh_grace_s": 0})
+    return settings.model_copy(update={"auth": auth})
 
 
 @pytest.fixture
@@ -41,6 +46,17 @@ def test_requests_that_come_together_do_not_take_each_other_for_thieves(browser,
         url = str(browser.base_url.join("/rep/config"))
         answers = threads.map(lambda _: httpx.get(url, cookies=cookies, timeout=20).status_code, range(16))
     assert set(answers) == {200}
+    assert owner.execute(ENDS).fetchall() == [(None,)]
+
+
+def test_nor_do_two_processes_of_the_portal(doors, browser, owner: psycopg.Connection):
+    sign_in(browser, "rep.east")
+    cookies = dict(browser.cookies)
+    (port,) = free_ports(1)
+    with served(partial(build_app, doors), port), ThreadPoolExecutor(8) as threads:
+        urls = [f"http://127.0.0.1:{one}/rep/config" for one in (doors.portal.port, port)] * 8
+        answers = threads.map(lambda url: httpx.get(url, cookies=cookies, timeout=20).status_code, urls)
+        assert set(answers) == {200}
     assert owner.execute(ENDS).fetchall() == [(None,)]
 
 
