@@ -41,6 +41,7 @@ ALTER SCHEMA limits OWNER TO receipts_owner;
 CREATE SCHEMA mail;
 
 ALTER SCHEMA mail OWNER TO receipts_owner;
+
 CREATE SCHEMA operations;
 
 ALTER SCHEMA operations OWNER TO receipts_owner;
@@ -853,6 +854,7 @@ END
 $$;
 
 ALTER FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) OWNER TO receipts_owner;
+
 CREATE FUNCTION operations.find_status(p_principal_id text) RETURNS TABLE(looked_at timestamp with time zone, age_s double precision, told jsonb)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2572,6 +2574,7 @@ CREATE TABLE mail.digest_key (
 );
 
 ALTER TABLE mail.digest_key OWNER TO receipts_owner;
+
 CREATE TABLE operations.status (
     is_last boolean DEFAULT true NOT NULL,
     looked_at timestamp with time zone NOT NULL,
@@ -3015,6 +3018,7 @@ ALTER TABLE ONLY mail.deliveries
 
 ALTER TABLE ONLY mail.digest_key
     ADD CONSTRAINT digest_key_pkey PRIMARY KEY (singleton);
+
 ALTER TABLE ONLY operations.status
     ADD CONSTRAINT status_pkey PRIMARY KEY (is_last);
 
@@ -3406,6 +3410,7 @@ GRANT USAGE ON SCHEMA limits TO receipts_auth;
 GRANT USAGE ON SCHEMA mail TO receipts_api;
 GRANT USAGE ON SCHEMA mail TO receipts_mailer;
 GRANT USAGE ON SCHEMA mail TO receipts_pipeline;
+
 GRANT USAGE ON SCHEMA operations TO receipts_pipeline;
 GRANT USAGE ON SCHEMA operations TO receipts_api;
 
@@ -3509,6 +3514,7 @@ GRANT ALL ON FUNCTION mail.list_sent(p_receipt_id text, p_most integer) TO recei
 
 REVOKE ALL ON FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION mail.schedule(p_receipt_id text, p_email text, p_email_masked text, p_gift boolean, p_requested_by text, p_key text, p_undo_s double precision) TO receipts_api;
+
 REVOKE ALL ON FUNCTION operations.find_status(p_principal_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION operations.find_status(p_principal_id text) TO receipts_api;
 
@@ -3699,6 +3705,7 @@ GRANT UPDATE(attempts) ON TABLE mail.deliveries TO receipts_mailer;
 GRANT UPDATE(sent_at) ON TABLE mail.deliveries TO receipts_mailer;
 
 GRANT UPDATE(detail) ON TABLE mail.deliveries TO receipts_mailer;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE operations.status TO receipts_pipeline;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE portal.sessions TO receipts_portal;

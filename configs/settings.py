@@ -22,8 +22,8 @@ from configs.mail import MailSettings
 from configs.monitor import MonitorSettings
 from configs.nightly import NightlySettings
 from configs.pipeline import PipelineSettings
-from configs.privacy import PrivacySettings
 from configs.portal import PortalSettings
+from configs.privacy import PrivacySettings
 from configs.section import PREFIX, Section
 from configs.telemetry import TelemetrySettings
 

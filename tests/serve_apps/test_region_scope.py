@@ -81,7 +81,6 @@ OTHERS = {
     "search.all_but_one", "search.likeness_costs", "search.told_share",
     "access.my_regions", "access.my_role", "access.my_principal", "compliance.take_step",
     "audit.chain_day", "audit.extend", "audit.open_chain", "audit.today", "retail.name_keys",
-    "access.my_regions", "audit.chain_day", "audit.extend", "audit.open_chain", "audit.today", "retail.name_keys",
     "operations.find_status",
 }  # fmt: skip
 
@@ -145,7 +144,7 @@ def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
         "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')",
         (SCHEMAS,),
         f"AND c.relnamespace::regnamespace::text IN {SCHEMAS} "
-        "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')"
+        "AND has_any_column_privilege('receipts_api', c.oid, 'SELECT')",
     ).fetchall()
     assert {row[0] for row in tables} == REGIONAL.keys() | EVERYWHERE | BY_ROLE
     functions = owner.execute(
@@ -155,7 +154,7 @@ def test_all_that_the_serving_role_may_read_or_call_is_listed_here(owner):
         (SCHEMAS,),
         f"WHERE n.nspname IN {SCHEMAS} "
         "AND has_function_privilege('receipts_api', p.oid, 'EXECUTE') "
-        "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype"
+        "AND has_schema_privilege('receipts_api', n.oid, 'USAGE') AND p.prorettype <> 'trigger'::regtype",
     ).fetchall()
     assert {row[0] for row in functions} == READING.keys() | OTHERS
 
