@@ -33,7 +33,7 @@ document.dispatchEvent(new Event('rl:ready'));
 """
 _TOLD_AS_NOTE = (400, 409, 422, 429)  # what the person who asked can mend
 
-Handler = Callable[..., Awaitable[tuple[str, ...]]]
+Handler = Callable[..., Awaitable[tuple[Any, ...]]]
 Work = Callable[[Calls, Session], Awaitable[Sequence[Markup]]]
 AskedT = TypeVar("AskedT", bound="Asked")
 
@@ -86,16 +86,19 @@ def greet(blocks: gr.Blocks, handler: Handler, shows: Sequence[gr.HTML]) -> None
 
 
 async def answered(
-    request: gr.Request, permission: Permission, work: Work, *, parts: int, fails_in: int = 0
-) -> tuple[str, ...]:
-    """Do the work of a handler for a person who may; any failure becomes words in the part numbered `fails_in`."""
+    request: gr.Request, permission: Permission, work: Work, *, parts: int, fails_in: int = 0, keeps: bool = False
+) -> tuple[Any, ...]:
+    """Do the work of a handler for a person who may; any failure becomes words in the part numbered `fails_in`.
+
+    The other parts are emptied then, because they would tell of something else, or stay as they are with `keeps`.
+    """
     try:
         came_in = cast("Request", request.request)  # None only when Gradio calls a function by itself
         session = await require(came_in, permission)
         return tuple(str(shown) for shown in await work(portal_of(came_in).api.of(session), session))
     except Exception as error:  # noqa: BLE001 - Gradio would print it with the data in it
         said = str(_in_words(error))
-    blank = ["" for _ in range(parts)]
+    blank: list[Any] = [gr.skip() if keeps else "" for _ in range(parts)]
     blank[fails_in] = said
     return tuple(blank)
 

@@ -51,7 +51,7 @@ class Flags(Answer):
     """A page of flags, newest first."""
 
     flags: tuple[Flag, ...]
-    next_cursor: str | None = None
+    next_cursor: int | None = None
 
 
 class Pattern(Answer):
@@ -172,19 +172,54 @@ class Problem(Answer):
     ill: bool = False
 
 
-class PlatformStatus(Answer):
-    """What the monitor saw last. The parts are shown as they are told."""
+class PlatformPart(Answer):
+    """A part of the platform where the monitor runs: healthy, unhealthy or down."""
 
-    looked_at: AwareDatetime
-    age_s: float
+    name: str
+    what: str
+    state: str
+
+
+class TableFreshness(Answer):
+    """How late a table is, and what is promised."""
+
+    table: str
+    lag_s: float
+    promised_s: float
+
+
+class ApplicationRates(Answer):
+    """Replicas of an application and its last minute; null where nothing was asked."""
+
+    application: str
+    replicas: int
+    wanted: int
+    requests_per_s: float | None = None
+    p95_ms: float | None = None
+
+
+class NightlyJob(Answer):
+    """The last attempt at a nightly job."""
+
+    job: str
+    night: date
+    ended_at: AwareDatetime
+    error: str | None = None
+
+
+class PlatformStatus(Answer):
+    """What the monitor saw last; null times while it has not told anything."""
+
+    looked_at: AwareDatetime | None = None
+    age_s: float | None = None
     healthy: bool
     problems: tuple[Problem, ...] = ()
-    parts: tuple[dict[str, Any], ...] = ()
-    freshness: tuple[dict[str, Any], ...] = ()
-    ingest: dict[str, Any] | None = None
-    audit: dict[str, Any] | None = None
-    serving: tuple[dict[str, Any], ...] = ()
-    nightly: tuple[dict[str, Any], ...] = ()
+    parts: tuple[PlatformPart, ...] = ()
+    freshness: tuple[TableFreshness, ...] = ()
+    ingest: dict[str, float | None] | None = None
+    audit: dict[str, float | None] | None = None
+    serving: tuple[ApplicationRates, ...] = ()
+    nightly: tuple[NightlyJob, ...] = ()
 
 
 class Refusal(Answer):

@@ -86,7 +86,7 @@ def build() -> gr.Blocks:
     return blocks
 
 
-async def welcome(request: gr.Request) -> tuple[str, ...]:
+async def welcome(request: gr.Request) -> tuple[Any, ...]:
     """Show how the platform is, and what was refused."""
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
@@ -96,7 +96,7 @@ async def welcome(request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.OPERATE, work, parts=3, fails_in=1)
 
 
-async def show_status(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def show_status(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show how the platform is now."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -106,7 +106,7 @@ async def show_status(event: gr.EventData, request: gr.Request) -> tuple[str, ..
     return await answered(request, Permission.OPERATE, work, parts=1)
 
 
-async def show_refusals(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def show_refusals(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show refused records by what became of them."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -115,7 +115,7 @@ async def show_refusals(event: gr.EventData, request: gr.Request) -> tuple[str, 
     return await answered(request, Permission.OPERATE, work, parts=1)
 
 
-async def show_record(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def show_record(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show one refused record with its text; the look is on record."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -125,7 +125,7 @@ async def show_record(event: gr.EventData, request: gr.Request) -> tuple[str, ..
     return await answered(request, Permission.OPERATE, work, parts=1)
 
 
-async def order(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def order(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Order that a refused record be replayed, corrected or dismissed; a gateway does it a moment later."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -137,7 +137,7 @@ async def order(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
         said = render.message(f"Order {made.order_id} is given", "A gateway carries it out within moments.")
         return said, await _refusals(api, Refused(state="held"))
 
-    return await answered(request, Permission.OPERATE, work, parts=2)
+    return await answered(request, Permission.OPERATE, work, parts=2, keeps=True)
 
 
 async def _status(api: Calls) -> Markup:

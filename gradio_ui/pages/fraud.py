@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -62,7 +62,7 @@ def build() -> gr.Blocks:
     return blocks
 
 
-async def welcome(request: gr.Request) -> tuple[str, ...]:
+async def welcome(request: gr.Request) -> tuple[Any, ...]:
     """Show what stands out."""
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
@@ -71,7 +71,7 @@ async def welcome(request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.READ_FRAUD_PATTERNS, work, parts=3, fails_in=1)
 
 
-async def show_patterns(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def show_patterns(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show patterns of a kind, or of all, since a month."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -81,7 +81,7 @@ async def show_patterns(event: gr.EventData, request: gr.Request) -> tuple[str, 
     return await answered(request, Permission.READ_FRAUD_PATTERNS, work, parts=2)
 
 
-async def show_receipts(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def show_receipts(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show the receipts behind a pattern."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -92,7 +92,7 @@ async def show_receipts(event: gr.EventData, request: gr.Request) -> tuple[str, 
     return await answered(request, Permission.READ_FRAUD_PATTERNS, work, parts=2)
 
 
-async def flag(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def flag(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Raise a flag about what a pattern shows."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:

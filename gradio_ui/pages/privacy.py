@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import gradio as gr
@@ -108,7 +108,7 @@ def build() -> gr.Blocks:
     return blocks
 
 
-async def welcome(request: gr.Request) -> tuple[str, ...]:
+async def welcome(request: gr.Request) -> tuple[Any, ...]:
     """Show the requests that are due first, and the newest looks."""
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
@@ -124,7 +124,7 @@ async def welcome(request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=5, fails_in=4)
 
 
-async def show_trail(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def show_trail(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Search the audit trail; the search is on record itself."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -133,7 +133,7 @@ async def show_trail(event: gr.EventData, request: gr.Request) -> tuple[str, ...
     return await answered(request, Permission.READ_AUDIT, work, parts=1)
 
 
-async def show_requests(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def show_requests(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show requests by their state."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -142,7 +142,7 @@ async def show_requests(event: gr.EventData, request: gr.Request) -> tuple[str, 
     return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=1)
 
 
-async def open_request(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def open_request(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Put a request on record; its clock runs from the day it was received."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -151,10 +151,10 @@ async def open_request(event: gr.EventData, request: gr.Request) -> tuple[str, .
         made = await api.post(PrivacyRequest, "/compliance/requests", body=body)
         return await _requests(api, Requests()), _case(made)
 
-    return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=2, fails_in=1)
+    return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=2, fails_in=1, keeps=True)
 
 
-async def show_case(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def show_case(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show a request with all that was done about it."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -164,7 +164,7 @@ async def show_case(event: gr.EventData, request: gr.Request) -> tuple[str, ...]
     return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=1)
 
 
-async def take_step(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def take_step(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Do something about a request."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -174,7 +174,7 @@ async def take_step(event: gr.EventData, request: gr.Request) -> tuple[str, ...]
         case = await api.post(PrivacyRequest, route, str(wanted.request_id), body=body)
         return await _requests(api, Requests()), _case(case)
 
-    return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=2, fails_in=1)
+    return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=2, fails_in=1, keeps=True)
 
 
 async def _trail(api: Calls, wanted: Looks) -> Markup:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 from markupsafe import Markup
 
@@ -59,7 +61,7 @@ def build() -> gr.Blocks:
     return blocks
 
 
-async def welcome(request: gr.Request) -> tuple[str, ...]:
+async def welcome(request: gr.Request) -> tuple[Any, ...]:
     """Show who is signed in and how to begin."""
 
     async def work(_: Calls, session: Session) -> tuple[Markup, ...]:

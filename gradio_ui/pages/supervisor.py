@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import gradio as gr
 from markupsafe import Markup
@@ -60,7 +60,7 @@ class Listing(Asked):
     """Which flags are shown."""
 
     state: Literal["open", "confirmed", "cleared"] | None = None
-    cursor: Annotated[str, Field(max_length=200)] | None = None
+    cursor: Annotated[int, Field(ge=1, lt=2**63)] | None = None
 
 
 class Review(Asked):
@@ -94,7 +94,7 @@ def build() -> gr.Blocks:
     return blocks
 
 
-async def welcome(request: gr.Request) -> tuple[str, ...]:
+async def welcome(request: gr.Request) -> tuple[Any, ...]:
     """Show both halves with what is there."""
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
@@ -110,7 +110,7 @@ async def welcome(request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.EXPORT_RECEIPTS, work, parts=5, fails_in=2)
 
 
-async def export(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def export(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Prepare an export; its rows are counted now and sent when they are fetched."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -124,7 +124,7 @@ async def export(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.EXPORT_RECEIPTS, work, parts=1)
 
 
-async def show_exports(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def show_exports(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show how far one's exports are."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -134,7 +134,7 @@ async def show_exports(event: gr.EventData, request: gr.Request) -> tuple[str, .
     return await answered(request, Permission.EXPORT_RECEIPTS, work, parts=1)
 
 
-async def raise_flag(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def raise_flag(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Raise a suspicion and show it among the open ones."""
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
@@ -144,7 +144,7 @@ async def raise_flag(event: gr.EventData, request: gr.Request) -> tuple[str, ...
     return await answered(request, Permission.FLAG_FRAUD, work, parts=1)
 
 
-async def show_flags(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def show_flags(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show flags by their state."""
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
@@ -153,7 +153,7 @@ async def show_flags(event: gr.EventData, request: gr.Request) -> tuple[str, ...
     return await answered(request, Permission.FLAG_FRAUD, work, parts=1)
 
 
-async def review(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def review(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Confirm or clear what somebody else has raised."""
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import gradio as gr
 from markupsafe import Markup
@@ -38,7 +38,7 @@ class Masking(Asked):
     """Contact data are hidden again."""
 
 
-async def history(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def history(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show another page of a customer's receipts."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -50,7 +50,7 @@ async def history(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.READ_RECEIPTS, work, parts=1)
 
 
-async def reveal(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def reveal(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show contact data in clear; the API has put on record who looked and why."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -63,7 +63,7 @@ async def reveal(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.REVEAL_CONTACTS, work, parts=1)
 
 
-async def mask(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def mask(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Hide contact data again."""
 
     async def work(_: Calls, __: Session) -> tuple[Markup, ...]:

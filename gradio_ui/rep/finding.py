@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import gradio as gr
 from markupsafe import Markup
@@ -85,7 +85,7 @@ class More(Asked):
         return self
 
 
-async def search(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def search(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Find receipts: by number when the text is one, else by what it says."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -100,7 +100,7 @@ async def search(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.SEARCH_RECEIPTS, work, parts=2, fails_in=1)
 
 
-async def search_fields(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def search_fields(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Find receipts by single fields."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -112,7 +112,7 @@ async def search_fields(event: gr.EventData, request: gr.Request) -> tuple[str, 
     return await answered(request, Permission.SEARCH_RECEIPTS, work, parts=2, fails_in=1)
 
 
-async def more(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def more(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Return the next page of a list."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 import gradio as gr
@@ -42,7 +42,7 @@ class OnItsWay(Asked):
     delivery_id: UUID
 
 
-async def deliver(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def deliver(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Have a receipt mailed in a moment, in which it can be taken back."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -53,7 +53,7 @@ async def deliver(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.DELIVER_RECEIPTS, work, parts=1)
 
 
-async def undo(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def undo(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Take a mail back."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
@@ -63,7 +63,7 @@ async def undo(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
     return await answered(request, Permission.DELIVER_RECEIPTS, work, parts=1)
 
 
-async def look_after(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def look_after(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Say where a mail is."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import gradio as gr
 from markupsafe import Markup
@@ -30,7 +30,7 @@ class Opening(Asked):
     lines: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_LINES)], ...], Field(max_length=MAX_LINES)] = ()
 
 
-async def open_receipt(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def open_receipt(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show a receipt, its story, its customer and the customer's other receipts; contacts shown before are hidden."""
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
@@ -51,7 +51,7 @@ async def open_receipt(event: gr.EventData, request: gr.Request) -> tuple[str, .
     return await answered(request, Permission.READ_RECEIPTS, work, parts=5)
 
 
-async def tell_story(event: gr.EventData, request: gr.Request) -> tuple[str, ...]:
+async def tell_story(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Show anew what became of a receipt, such as a mail that has just been sent."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:

@@ -97,7 +97,7 @@ def test_a_part_that_is_ill_is_told_apart_and_a_late_table_too():
         {
             "looked_at": NOW, "age_s": 2, "healthy": False,
             "problems": [Problem(what="The drainer is down.", do="receipts up")],
-            "parts": [{"name": "drainer", "state": "down", "uptime_s": None}, {"name": "portal", "state": "ready"}],
+            "parts": [{"name": "drainer", "what": "drainer", "state": "down"}, {"name": "portal", "what": "portal", "state": "healthy"}],
             "freshness": [{"table": "gold.customer_profiles", "lag_s": 130.0, "promised_s": 120}],
         }
     )  # fmt: skip
@@ -138,9 +138,9 @@ def test_hostile_text_in_any_field_stays_text(payload: str):
     }  # fmt: skip
     status = {
         "looked_at": NOW, "age_s": 1, "healthy": False, "problems": [{"what": payload, "do": payload}],
-        "parts": [{"name": payload, "state": payload}],
-        "serving": [{"application": payload, "replicas": 1, "requests_per_s": None, "p95_ms": None}],
-        "freshness": [{"table": payload, "lag_s": 1.0, "promised_s": 120}], "ingest": {payload: payload},
+        "parts": [{"name": payload, "what": payload, "state": payload}],
+        "serving": [{"application": payload, "replicas": 1, "wanted": 2, "requests_per_s": None, "p95_ms": None}],
+        "freshness": [{"table": payload, "lag_s": 1.0, "promised_s": 120}], "ingest": {payload: 1.0},
     }  # fmt: skip
     summary = render.summarise(found()).model_copy(update={"store_name": payload, "customer_id": payload})
     told_status = PlatformStatus.model_validate(status)

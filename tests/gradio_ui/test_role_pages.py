@@ -9,8 +9,10 @@ import psycopg
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
+from cluster.bulletin import publish
 from configs.settings import Settings
 from receipts.models import Receipt
+from tests.cluster.test_bulletin import a_look
 from tests.fixtures.serving import plant_pattern
 from tests.gradio_ui import pantry
 from tests.gradio_ui.browsing import Watch, open_page, sign_in
@@ -128,6 +130,10 @@ def test_an_administrator_sees_the_platform_and_replays_a_refused_record(
     )
     page = sign_in(context, portal, "admin")
     assert page.url.endswith("/admin/")
+    expect(page.locator("[data-rl-healthy]")).to_contain_text("The monitor has not told anything yet")
+    publish(portal, a_look(portal))
+    expect(page.locator("#rl-status-box")).to_contain_text("the nightly job vacuum failed")  # asked again by itself
+    expect(page.locator(".rl-parts .rl-part-well").first).to_contain_text("PostgreSQL")
     page.click("#rl-refusals-box [data-rl-send=record]")
     record = page.locator("[data-rl-record]")
     expect(record.locator("textarea")).to_have_value('{\n  "a": 1\n}')

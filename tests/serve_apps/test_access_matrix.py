@@ -190,8 +190,8 @@ def subjects(settings, owner):
 def _delivery(owner, receipt_id: str, status: str) -> str:
     """Store a delivery of a receipt and return its id."""
     row = owner.execute(
-        "INSERT INTO mail.deliveries (receipt_id, gift, on_file, email_masked, address_digest, requested_by, status) "
-        "VALUES (%s, false, false, 'a***@example.com', '', 'somebody', %s) RETURNING delivery_id::text",
+        "INSERT INTO mail.deliveries (receipt_id, gift, on_file, email_masked, address_digest, requested_by, status, "
+        "sent_at) VALUES (%s, false, false, 'a***@example.com', '', 'somebody', %s, now()) RETURNING delivery_id::text",
         (receipt_id, status),
     ).fetchone()
     return row[0]

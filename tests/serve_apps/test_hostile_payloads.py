@@ -95,6 +95,7 @@ ASKED_BY = {
     "admin": "admin", "audit": "privacy", "compliance": "privacy", "customers": "fraud", "export": "fraud",
     "fraud": "fraud",
 }  # fmt: skip
+ITS_OWN = "POST /fraud/flags/{flag_id}/review"  # 403: whoever raised a flag, as an attack before, does not review it
 ACCEPTED = {200, 201, 202, 400, 404, 405, 409, 413, 415, 422}
 
 
@@ -194,7 +195,7 @@ async def test_nothing_hostile_is_answered_with_more_than_a_refusal(settings, ow
 
 def problems(answer: Any, attack: Attack) -> list[str]:
     """Say what is wrong with an answer to an attack."""
-    if answer.status_code not in ACCEPTED:
+    if answer.status_code not in ACCEPTED and not (answer.status_code == 403 and attack.where.startswith(ITS_OWN)):
         return [f"answered {answer.status_code}"]
     if answer.status_code < 300:
         return []
