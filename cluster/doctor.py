@@ -205,7 +205,12 @@ def _libraries(_settings: Settings) -> list[Finding]:
     ]
 
 
+def find_chromium() -> str | None:
+    """Return where Chromium is, or None where it is not."""
+    return next((path for name in _CHROMIUM if (path := shutil.which(name))), None)
+
+
 def _browser(_settings: Settings) -> list[Finding]:
-    found = next((path for name in _CHROMIUM if (path := shutil.which(name))), None)
-    remedy = "Only the browser tests need it: apt-get install chromium."
+    found = find_chromium()
+    remedy = "Only the browser tests and `receipts bench portal` need it: apt-get install chromium."
     return [Finding("Chromium", found is not None, found or "not installed", remedy, optional=True)]

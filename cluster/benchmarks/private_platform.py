@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
 import socket
 import subprocess
@@ -12,24 +13,25 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from cluster.errors import PlatformError
 from configs.settings import Settings, load_settings
 
-_PORT_KEYS = (
-    "RECEIPTS_DATABASE__EMBEDDED_PORT",
-    "RECEIPTS_INGEST__PORT",
-    "RECEIPTS_INGEST__TOKEN_PORT",
-    "RECEIPTS_INGEST__DRAINER_METRICS_PORT",
-    "RECEIPTS_INGEST__METRICS_PORT",
-    "RECEIPTS_SERVE__PORT",
-    "RECEIPTS_SERVE__METRICS_PORT",
-    "RECEIPTS_MONITOR__PORT",
-    "RECEIPTS_MAIL__METRICS_PORT",
-    "RECEIPTS_PORTAL__PORT",
-    "RECEIPTS_RAY__PORT",  # the last: a node takes seven more behind it
-)
-_RAY_EXTRA = 7
+_PORT_KEYS = {  # how many consecutive ports each takes
+    "RECEIPTS_DATABASE__EMBEDDED_PORT": 1,
+    "RECEIPTS_INGEST__PORT": 1,
+    "RECEIPTS_INGEST__TOKEN_PORT": 1,
+    "RECEIPTS_INGEST__DRAINER_METRICS_PORT": 1,
+    "RECEIPTS_INGEST__METRICS_PORT": 1,
+    "RECEIPTS_SERVE__PORT": 1,
+    "RECEIPTS_SERVE__METRICS_PORT": 1,
+    "RECEIPTS_MONITOR__PORT": 1,
+    "RECEIPTS_MAIL__METRICS_PORT": 1,
+    "RECEIPTS_PORTAL__PORT": 1,
+    "RECEIPTS_PORTAL__PROCESS_PORT": 9,  # four processes, and those that take their place
+    "RECEIPTS_RAY__PORT": 8,
+}
 _LOWEST, _HIGHEST = 20_000, 24_000  # above Ray's workers, below its replicas and the kernel's ephemeral ports
 _PRESSED_AS = "rep.all,load.program"  # programs: one name asks thousands of times a second
 _TRIES = 100  # blocks to look at before giving up: one in thousands is taken
@@ -55,12 +57,14 @@ def private_platform(parts: Sequence[str]) -> Generator[Settings]:
 
 
 @contextmanager
-def extensible_platform(parts: Sequence[str]) -> Generator[PrivatePlatform]:
-    """Do the same for a benchmark that starts and stops parts as it goes."""
+def extensible_platform(
+    parts: Sequence[str], changed: Mapping[str, str] = MappingProxyType({})
+) -> Generator[PrivatePlatform]:
+    """Do the same for a benchmark that starts and stops parts as it goes, or needs other settings than the default."""
     # Short, below /tmp: Ray's and HAProxy's sockets live in it, and a socket's path holds 107 bytes.
     with tempfile.TemporaryDirectory(prefix="rb-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # the embedded server may run as another user and must reach its data
-        overrides = _overrides(Path(folder))
+        overrides = {**_overrides(Path(folder)), **changed}
         try:
             _receipts(overrides, "up", "--only", ",".join(parts))
             yield PrivatePlatform(load_settings(overrides), overrides)
@@ -69,7 +73,8 @@ def extensible_platform(parts: Sequence[str]) -> Generator[PrivatePlatform]:
 
 
 def _overrides(folder: Path) -> dict[str, str]:
-    ports = dict(zip(_PORT_KEYS, _free_ports(len(_PORT_KEYS)), strict=True))
+    ends = itertools.accumulate(_PORT_KEYS.values(), initial=_free_ports(sum(_PORT_KEYS.values())))
+    ports = dict(zip(_PORT_KEYS, ends, strict=False))  # the last is the end of all
     api = f"http://127.0.0.1:{ports['RECEIPTS_SERVE__PORT']}"
     return {
         "RECEIPTS_ENVIRONMENT": "embedded",
@@ -90,17 +95,16 @@ def _receipts(overrides: Mapping[str, str], *arguments: str) -> None:
         raise PlatformError(f"`receipts {' '.join(arguments)}` failed on the benchmark's private platform; see above.")
 
 
-def _free_ports(count: int) -> list[int]:
-    """Return ports that are free now, the last of them with the seven after it that a Ray node takes.
+def _free_ports(count: int) -> int:
+    """Return the first of so many consecutive ports that are free now.
 
     They lie below those that the kernel hands to outgoing connections: one of these may take any other port
     between the moment it is chosen and the moment a server binds it.
     """
-    wanted = count + _RAY_EXTRA
     for _ in range(_TRIES):
-        first = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST - wanted)
+        first = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST - count)
         with ExitStack() as held, contextlib.suppress(OSError):
-            for port in range(first, first + wanted):
+            for port in range(first, first + count):
                 held.enter_context(socket.create_server(("127.0.0.1", port)))
-            return list(range(first, first + count))
-    raise PlatformError(f"No {wanted} consecutive ports are free between {_LOWEST} and {_HIGHEST}.")
+            return first
+    raise PlatformError(f"No {count} consecutive ports are free between {_LOWEST} and {_HIGHEST}.")

@@ -32,6 +32,7 @@ class Benchmark(StrEnum):
     METERS = "meters"
     PEOPLE = "people"
     SEARCH = "search"
+    PORTAL = "portal"
     SCALE = "scale"
     ALL = "all"
 
