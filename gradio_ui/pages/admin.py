@@ -72,15 +72,15 @@ def build() -> gr.Blocks:
             with gr.Column(elem_id="rl-first"):
                 status = part("rl-status-box")
             with gr.Column(elem_id="rl-second"):
-                record, refusals = part("rl-record-box"), part("rl-refusals-box")
+                said, record, refusals = part("rl-said-box"), part("rl-record-box"), part("rl-refusals-box")
         greet(blocks, welcome, [bar, status, refusals])
         listen(
             bar,
             {
                 "status": (show_status, [status]),
                 "refusals": (show_refusals, [refusals]),
-                "record": (show_record, [record]),
-                "order": (order, [record, refusals]),
+                "record": (show_record, [said, record]),
+                "order": (order, [said, record, refusals]),
             },
         )
     return blocks
@@ -120,9 +120,9 @@ async def show_record(event: gr.EventData, request: gr.Request) -> tuple[Any, ..
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
         found = await api.get(HeldRecord, "/admin/quarantine/{quarantine_id}", str(asked(event, Held).quarantine_id))
-        return (rendered("desk/record.html", record=found, payload=_laid_out(found.payload)),)
+        return Markup(), rendered("desk/record.html", record=found, payload=_laid_out(found.payload))
 
-    return await answered(request, Permission.OPERATE, work, parts=1)
+    return await answered(request, Permission.OPERATE, work, parts=2, keeps=True)
 
 
 async def order(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
@@ -135,9 +135,9 @@ async def order(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
             body["payload"] = wanted.corrected()
         made = await api.post(Order, "/admin/quarantine/{quarantine_id}/orders", str(wanted.quarantine_id), body=body)
         said = render.message(f"Order {made.order_id} is given", "A gateway carries it out within moments.")
-        return said, await _refusals(api, Refused(state="held"))
+        return said, Markup(), await _refusals(api, Refused(state="held"))
 
-    return await answered(request, Permission.OPERATE, work, parts=2, keeps=True)
+    return await answered(request, Permission.OPERATE, work, parts=3, keeps=True)
 
 
 async def _status(api: Calls) -> Markup:

@@ -93,16 +93,17 @@ def build() -> gr.Blocks:
             with gr.Column(elem_id="rl-first"):
                 form, requests = part("rl-form-box"), part("rl-requests-box")
             with gr.Column(elem_id="rl-second"):
-                case, filters, trail = part("rl-case-box"), part("rl-filters-box"), part("rl-trail-box")
+                said, case = part("rl-said-box"), part("rl-case-box")
+                filters, trail = part("rl-filters-box"), part("rl-trail-box")
         greet(blocks, welcome, [bar, form, requests, filters, trail])
         listen(
             bar,
             {
                 "trail": (show_trail, [trail]),
                 "requests": (show_requests, [requests]),
-                "request": (open_request, [requests, case]),
-                "case": (show_case, [case]),
-                "step": (take_step, [requests, case]),
+                "request": (open_request, [said, requests, case]),
+                "case": (show_case, [said, case]),
+                "step": (take_step, [said, requests, case]),
             },
         )
     return blocks
@@ -149,9 +150,9 @@ async def open_request(event: gr.EventData, request: gr.Request) -> tuple[Any, .
         new = asked(event, NewRequest)
         body = new.model_dump(mode="json", exclude={"kind", "request"}, exclude_none=True) | {"kind": new.request}
         made = await api.post(PrivacyRequest, "/compliance/requests", body=body)
-        return await _requests(api, Requests()), _case(made)
+        return Markup(), await _requests(api, Requests()), _case(made)
 
-    return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=2, fails_in=1, keeps=True)
+    return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=3, keeps=True)
 
 
 async def show_case(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
@@ -159,9 +160,9 @@ async def show_case(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
         case = str(asked(event, Case).request_id)
-        return (_case(await api.get(PrivacyRequest, "/compliance/requests/{request_id}", case)),)
+        return Markup(), _case(await api.get(PrivacyRequest, "/compliance/requests/{request_id}", case))
 
-    return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=1)
+    return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=2, keeps=True)
 
 
 async def take_step(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
@@ -172,9 +173,9 @@ async def take_step(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]
         body = {"step": wanted.step} | ({"reason": wanted.reason} if wanted.reason else {})
         route = "/compliance/requests/{request_id}/steps"
         case = await api.post(PrivacyRequest, route, str(wanted.request_id), body=body)
-        return await _requests(api, Requests()), _case(case)
+        return Markup(), await _requests(api, Requests()), _case(case)
 
-    return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=2, fails_in=1, keeps=True)
+    return await answered(request, Permission.FULFIL_PRIVACY_REQUESTS, work, parts=3, keeps=True)
 
 
 async def _trail(api: Calls, wanted: Looks) -> Markup:

@@ -77,18 +77,18 @@ def build() -> gr.Blocks:
         bar = listening("rl-top-box", _KINDS)
         with gr.Row(elem_id="rl-desk"):
             with gr.Column(elem_id="rl-first"):
-                form, exports = part("rl-form-box"), part("rl-exports-box")
+                form, unready, exports = part("rl-form-box"), part("rl-said-box"), part("rl-exports-box")
             with gr.Column(elem_id="rl-second"):
-                raising, flags = part("rl-raising-box"), part("rl-flags-box")
+                raising, wrong, flags = part("rl-raising-box"), part("rl-wrong-box"), part("rl-flags-box")
         greet(blocks, welcome, [bar, form, exports, raising, flags])
         listen(
             bar,
             {
-                "export": (export, [exports]),
+                "export": (export, [unready, exports]),
                 "exports": (show_exports, [exports]),
-                "raise": (raise_flag, [flags]),
+                "raise": (raise_flag, [wrong, flags]),
                 "flags": (show_flags, [flags]),
-                "review": (review, [flags]),
+                "review": (review, [wrong, flags]),
             },
         )
     return blocks
@@ -119,9 +119,9 @@ async def export(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         if wanted.stores:
             body["store_ids"] = [int(one) for one in wanted.stores.split(",")]
         await api.post(Export, "/export/receipts", body=body)
-        return (await _exports(api),)
+        return Markup(), await _exports(api)
 
-    return await answered(request, Permission.EXPORT_RECEIPTS, work, parts=1)
+    return await answered(request, Permission.EXPORT_RECEIPTS, work, parts=2, keeps=True)
 
 
 async def show_exports(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
@@ -139,9 +139,9 @@ async def raise_flag(event: gr.EventData, request: gr.Request) -> tuple[Any, ...
 
     async def work(api: Calls, session: Session) -> tuple[Markup, ...]:
         await api.post(Flag, "/fraud/flags", body=asked(event, Raising).model_dump(exclude={"kind"}))
-        return (await _flags(api, session, Listing(state="open")),)
+        return Markup(), await _flags(api, session, Listing(state="open"))
 
-    return await answered(request, Permission.FLAG_FRAUD, work, parts=1)
+    return await answered(request, Permission.FLAG_FRAUD, work, parts=2, keeps=True)
 
 
 async def show_flags(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
@@ -160,9 +160,9 @@ async def review(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         found = asked(event, Review)
         body = {"outcome": found.outcome, "note": found.note}
         await api.post(Flag, "/fraud/flags/{flag_id}/review", str(found.flag_id), body=body)
-        return (await _flags(api, session, Listing(state="open")),)
+        return Markup(), await _flags(api, session, Listing(state="open"))
 
-    return await answered(request, Permission.FLAG_FRAUD, work, parts=1)
+    return await answered(request, Permission.FLAG_FRAUD, work, parts=2, keeps=True)
 
 
 async def _exports(api: Calls) -> Markup:

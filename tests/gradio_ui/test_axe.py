@@ -46,6 +46,7 @@ def test_no_page_breaks_a_rule_in_light_or_dark(
     bought = pantry.shopping(datetime.now(UTC))
     pantry.stock(settings, owner, bought)
     page = sign_in(context, portal, person)
+    page.emulate_media(reduced_motion="reduce")  # colours on their way from light to dark are no page of anybody's
     for path in PAGES[person]:
         open_page(page, portal, path)
         if path == "/rep":

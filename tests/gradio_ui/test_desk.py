@@ -97,7 +97,8 @@ def test_a_part_that_is_ill_is_told_apart_and_a_late_table_too():
         {
             "looked_at": NOW, "age_s": 2, "healthy": False,
             "problems": [Problem(what="The drainer is down.", do="receipts up")],
-            "parts": [{"name": "drainer", "what": "drainer", "state": "down"}, {"name": "portal", "what": "portal", "state": "healthy"}],
+            "parts": [{"name": "drainer", "what": "drainer", "state": "down"},
+                {"name": "portal", "what": "portal", "state": "healthy"}],
             "freshness": [{"table": "gold.customer_profiles", "lag_s": 130.0, "promised_s": 120}],
         }
     )  # fmt: skip

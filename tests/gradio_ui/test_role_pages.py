@@ -116,7 +116,8 @@ def test_a_privacy_officer_sees_who_looked_and_keeps_requests_to_their_clocks(
     case.locator("button[value=verify_identity]").click()
     expect(case).to_have_attribute("data-rl-state", "verified")
     case.locator("button[value=refuse]").click()  # needs a reason
-    expect(page.locator("#rl-case-box")).to_contain_text("reason")
+    expect(page.locator("#rl-said-box")).to_contain_text("is needed to refuse")
+    expect(case).to_have_attribute("data-rl-state", "verified")
     picture(page, "privacy")
     assert watch.errors == []
 
@@ -140,10 +141,10 @@ def test_an_administrator_sees_the_platform_and_replays_a_refused_record(
     picture(page, "admin")
     record.locator("textarea").fill('{"a": ')
     record.locator("button[value=fix]").click()
-    expect(page.locator("#rl-record-box")).to_contain_text("is no JSON")
-    page.click("#rl-refusals-box [data-rl-send=record]")
+    expect(page.locator("#rl-said-box")).to_contain_text("is no JSON")
+    expect(record.locator("textarea")).to_have_value('{"a": ')  # what was typed stays
     page.locator("[data-rl-record] button[value=replay]").click()
-    expect(page.locator("#rl-record-box")).to_contain_text("is given")
+    expect(page.locator("#rl-said-box")).to_contain_text("is given")
     assert owner.execute("SELECT action, ordered_by FROM ingest.desk_orders").fetchall() == [("replay", "admin")]
     assert watch.errors == []
 
