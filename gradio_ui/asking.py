@@ -116,8 +116,16 @@ async def either(shown: Awaitable[Markup]) -> Markup:
 def sorry(problem: ApiProblem) -> Markup:
     """Return a problem of the API in words; its number is shown where only somebody else can help."""
     if problem.status in _TOLD_AS_NOTE:
-        return render.message("That cannot be done", problem.detail)
+        return render.message("That cannot be done", _sentence(problem.detail))
     return render.message("That did not work", problem.detail, request_id=problem.request_id, kind="error")
+
+
+def _sentence(detail: str) -> str:
+    """Return what the API says of a field, such as "reason: is needed to refuse", as a person would say it."""
+    field, colon, problem = detail.partition(": ")
+    if not colon or not field.isidentifier():
+        return detail
+    return problem if problem[:1].isupper() else f"{field.replace('_', ' ').capitalize()} {problem}."
 
 
 def _in_words(error: Exception) -> Markup:

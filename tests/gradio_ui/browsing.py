@@ -55,3 +55,12 @@ def open_page(page: Page, settings: Settings, path: str) -> None:
     expect(page.locator(".rl-top")).to_be_visible()
     expect(page.locator("#rl-desk .rl-card").first).to_be_visible()
     expect(page.locator("body:not(.rl-busy)")).to_be_visible()
+
+
+def keeps_to_itself(page: Page, watch: Watch) -> None:
+    """Hold a page to what all promise: no failure, no request to elsewhere, nothing kept but light or dark."""
+    assert watch.errors == []
+    assert watch.hosts <= {"127.0.0.1", "blob"}, "no request may leave the machine"
+    kept = page.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)]")
+    assert set(kept) <= {"receipts-theme"}
+    assert page.evaluate("document.cookie") == ""
