@@ -235,6 +235,8 @@ def test_a_role_without_the_page_is_told_and_can_leave(portal: Settings, context
     page = context.new_page()
     page.goto(portal.portal.public_url)
     page.click("button[value='privacy']")
+    expect(page.locator(".rl-brand")).to_have_text("Privacy")
+    page.goto(f"{portal.portal.public_url}/rep/")
     expect(page.locator("main")).to_contain_text("privacy officer does not include this page")
     page.click("button")
     expect(page.locator("h1")).to_have_text("You are signed out")

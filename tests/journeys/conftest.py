@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cluster.benchmarks.private_platform import private_platform
+from cluster.benchmarks.private_platform import extensible_platform
 from cluster.parts import PARTS
 from ingest.till import send
 from tests.fixtures.retail import make_customer, make_store
@@ -19,7 +19,9 @@ CARNEGIE = make_store(
 @pytest.fixture(scope="package")
 def platform():
     """The settings of a running platform with three stores in two regions and one customer."""
-    with private_platform([part.name for part in PARTS]) as settings:
+    often = {"RECEIPTS_PIPELINE__EMBED_INTERVAL_S": "1"}  # a second journey's articles would wait for ten minutes
+    with extensible_platform([part.name for part in PARTS], often) as running:
+        settings = running.settings
         target = f"{settings.ingest.host}:{settings.ingest.port}"
         stores = [make_store(), SHADYSIDE, CARNEGIE]
         send((store.canonical() for store in stores), table="retail.reference.stores", target=target)
