@@ -17,6 +17,7 @@ class LakeWatch:
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self._versions: dict[str, int] = {}
+        self._without_rows: dict[str, tuple[int, int]] = {}  # by table: first and last of versions that have none
         self._read: dict[str, tuple[int, int]] = {}  # by table: its version, and what it has then read of its source
 
     def versions(self) -> dict[str, int | None]:
@@ -66,12 +67,41 @@ class LakeWatch:
         return read
 
     def _lag(self, name: str, read: int) -> dict[str, Any]:
-        """Compare a version read with the latest; `lag_s` is the age of the oldest commit that was not read yet."""
+        """Compare a version read with the latest; `lag_s` is the age of the oldest commit that was not read yet.
+
+        A commit without rows, as of a day without returns, is nothing that anybody is behind.
+        """
         latest = self.version(name)
         version = read if latest is None else latest
-        behind = max(version - read, 0)
-        lag_s = 0.0
-        if behind:
-            oldest = min(int(commit["timestamp"]) for commit in self.lake.open(name).history(behind))
-            lag_s = max(datetime.now(UTC).timestamp() - oldest / 1000, 0.0)
-        return {"version": read, "latest": version, "behind": behind, "lag_s": round(lag_s, 3)}
+        first = self._first_with_rows(name, read + 1, version)
+        if first is None:
+            return {"version": read, "latest": version, "behind": 0, "lag_s": 0.0}
+        committed = self._committed_ms(name, first, version)
+        lag_s = max(datetime.now(UTC).timestamp() - committed / 1000, 0.0)
+        return {"version": read, "latest": version, "behind": version - first + 1, "lag_s": round(lag_s, 3)}
+
+    def _first_with_rows(self, name: str, start: int, end: int) -> int | None:
+        """Return the first of some versions that brought or took rows; none when all of them did neither."""
+        low, high = self._without_rows.get(name, (start, start - 1))
+        at = high + 1 if low <= start <= high + 1 else start
+        for version in range(at, end + 1):
+            if _has_rows(self.lake.read_commit(name, version)):
+                self._without_rows[name] = (start, version - 1)
+                return version
+        self._without_rows[name] = (start, end)
+        return None
+
+    def _committed_ms(self, name: str, first: int, latest: int) -> int:
+        for action in self.lake.read_commit(name, first) or ():
+            if "commitInfo" in action:
+                return int(action["commitInfo"]["timestamp"])
+        history = self.lake.open(name).history(latest - first + 1)  # the log of that version was cleaned up
+        return min(int(commit["timestamp"]) for commit in history)
+
+
+def _has_rows(commit: Sequence[Mapping[str, Any]] | None) -> bool:
+    """Say whether a commit brought or took rows; one whose log is gone may have."""
+    if commit is None:
+        return True
+    files = (action.get("add") or action.get("remove") for action in commit)
+    return any("cdc" in action for action in commit) or any(one and one.get("dataChange", True) for one in files)

@@ -15,6 +15,7 @@ from receipts import bronze
 from receipts.lake import lake_of
 
 _NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
+from tests.cluster.test_lags import one_row
 
 
 def test_an_empty_platform_has_counts_of_zero_and_no_tables(settings: Settings):
@@ -46,7 +47,7 @@ def test_versions_rows_and_lags_follow_the_lake(settings: Settings, owner):
     silver = find_table("silver.receipts")
     handle = lake.ensure(silver.lake_table)
     read = CommitProperties(app_transactions=[Transaction(silver.cursor, 1)])
-    write_deltalake(handle, pa.Table.from_pylist([], silver.schema), mode="append", commit_properties=read)
+    write_deltalake(handle, one_row(silver.schema), mode="append", commit_properties=read)
     owner.execute("INSERT INTO sync.watermarks VALUES ('silver.receipts', 0, now(), now())")
 
     told = collect(settings)
