@@ -13,7 +13,9 @@ def one_row(schema: pa.Schema) -> pa.Table:
     """Return a row of nothing but zeros, in any table's schema."""
     empty = pl.from_arrow(schema.empty_table())
     assert isinstance(empty, pl.DataFrame)
-    return empty.clear(1).with_columns(pl.all().fill_null(strategy="zero")).to_arrow().cast(schema)
+    lists = [name for name, kind in empty.schema.items() if isinstance(kind, pl.List)]
+    row = empty.clear(1).with_columns(pl.exclude(lists).fill_null(strategy="zero"))
+    return row.with_columns(pl.lit([]).cast(empty.schema[name]).alias(name) for name in lists).to_arrow().cast(schema)
 
 
 def test_commits_without_rows_put_nobody_behind_and_one_with_rows_does(settings):

@@ -13,9 +13,9 @@ from data_jobs.catalogue import find_table
 from data_jobs.upkeep.nightly import Job, keep_nights
 from receipts import bronze
 from receipts.lake import lake_of
+from tests.cluster.test_lags import one_row
 
 _NOW = dt.datetime(2026, 11, 23, 12, tzinfo=dt.UTC)
-from tests.cluster.test_lags import one_row
 
 
 def test_an_empty_platform_has_counts_of_zero_and_no_tables(settings: Settings):
