@@ -46,6 +46,10 @@ class Asked(BaseModel):
     kind: str = ""  # the event's own name, which the script adds
 
 
+class Nothing(Asked):
+    """A question without particulars."""
+
+
 def asked(event: gr.EventData, model: type[AskedT]) -> AskedT:
     """Return what an event brought, checked; raises ValidationError."""
     return model.model_validate(vars(event)["_data"])  # Gradio offers single attributes only

@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from gradio_ui import render
 from gradio_ui.api import Calls
-from gradio_ui.asking import Asked, answered, asked, either, greet, listen, listening, part
+from gradio_ui.asking import Asked, Nothing, answered, asked, either, greet, listen, listening, part
 from gradio_ui.desk_answers import HeldRecord, Order, PlatformStatus, Refusals
 from gradio_ui.navigation import ADMIN
 from gradio_ui.rendering import rendered
@@ -22,10 +22,6 @@ from receipts.access import Permission
 _KINDS = ("status", "refusals", "record", "order")
 _MOST_LETTERS = 60_000  # of a record that is corrected by hand; the API takes 64 KiB with what is around it
 Number = Annotated[int, Field(ge=1, lt=2**63)]
-
-
-class Nothing(Asked):
-    """A question without particulars."""
 
 
 class Refused(Asked):

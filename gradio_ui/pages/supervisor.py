@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from gradio_ui import render
 from gradio_ui.api import Calls
-from gradio_ui.asking import Asked, answered, asked, either, greet, listen, listening, part
+from gradio_ui.asking import Asked, Nothing, answered, asked, either, greet, listen, listening, part
 from gradio_ui.desk_answers import Export, Exports, Flag, Flags
 from gradio_ui.flag_words import FLAG_REASONS
 from gradio_ui.navigation import SUPERVISOR
@@ -41,10 +41,6 @@ class Exporting(Asked):
         if self.date_from > self.date_to:
             raise ValueError("the first day lies after the last")
         return self
-
-
-class Nothing(Asked):
-    """A question without particulars."""
 
 
 class Raising(Asked):

@@ -12,7 +12,7 @@ from pydantic import Field
 from gradio_ui import customer_panel
 from gradio_ui.answers import Contacts, History
 from gradio_ui.api import Calls
-from gradio_ui.asking import Asked, answered, asked
+from gradio_ui.asking import Asked, Nothing, answered, asked
 from gradio_ui.rep.opening import ReceiptId
 from gradio_ui.sessions import Session
 from receipts.access import Permission
@@ -32,10 +32,6 @@ class Revealing(Asked):
 
     customer_id: CustomerId
     reason: Literal["confirm_identity", "send_receipt", "call_back", "fraud_review", "other"]
-
-
-class Masking(Asked):
-    """Contact data are hidden again."""
 
 
 async def history(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
@@ -67,7 +63,7 @@ async def mask(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
     """Hide contact data again."""
 
     async def work(_: Calls, __: Session) -> tuple[Markup, ...]:
-        asked(event, Masking)
+        asked(event, Nothing)
         return (Markup(),)
 
     return await answered(request, Permission.REVEAL_CONTACTS, work, parts=1)
