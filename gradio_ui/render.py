@@ -13,7 +13,7 @@ from gradio_ui.answers import Delivery, FullReceipt, Hit, ReceiptSummary, Search
 from gradio_ui.navigation import Page, pages_of
 from gradio_ui.rendering import rendered
 from gradio_ui.sessions import Session
-from receipts.models import Store, TenderType
+from receipts.models import TenderType
 from receipts.paper import group_lines
 
 EXAMPLES = (
@@ -88,9 +88,9 @@ def paper(found: FullReceipt, marked: frozenset[int], email_masked: str | None =
     )
 
 
-def story(told: Story, store: Store, now: datetime) -> Markup:
+def story(told: Story, zone: str, now: datetime) -> Markup:
     """Return what became of a receipt, by the store's clock."""
-    return rendered("story.html", story=told, zone=ZoneInfo(store.time_zone), words=_STORY_WORDS, now=now)
+    return rendered("story.html", story=told, zone=ZoneInfo(zone), words=_STORY_WORDS, now=now)
 
 
 def snack(delivery: Delivery, seconds: float) -> Markup:

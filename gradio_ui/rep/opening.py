@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import gradio as gr
 from markupsafe import Markup
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from gradio_ui import customer_panel, render
 from gradio_ui.answers import CustomerContext, FullReceipt, History, Story
@@ -23,11 +24,25 @@ ReceiptId = Annotated[str, StringConstraints(pattern=rf"^\d{{{DIGITS}}}$")]
 _STORY = "/receipt/{receipt_id}/timeline"
 
 
+def _check_zone(zone: str) -> str:
+    try:
+        return ZoneInfo(zone).key
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError("expected a time zone such as America/New_York") from None
+
+
 class Opening(Asked):
     """A receipt to open, with the line numbers that matched."""
 
     receipt_id: ReceiptId
     lines: Annotated[tuple[Annotated[int, Field(ge=1, le=MAX_LINES)], ...], Field(max_length=MAX_LINES)] = ()
+
+
+class Telling(Asked):
+    """A receipt whose story is wanted again, by the clock that it was told by before."""
+
+    receipt_id: ReceiptId
+    zone: Annotated[str, StringConstraints(max_length=64), AfterValidator(_check_zone)]
 
 
 async def open_receipt(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
@@ -41,7 +56,7 @@ async def open_receipt(event: gr.EventData, request: gr.Request) -> tuple[Any, .
         customer_id, now = found.receipt.customer_id, datetime.now(UTC)
         context, history = await _customer(api, customer_id)
         paper = render.paper(found, frozenset(wanted.lines), _mail_of(session, context))
-        told = render.story(story, found.store, now) if isinstance(story, Story) else story
+        told = render.story(story, found.store.time_zone, now) if isinstance(story, Story) else story
         shown_context = customer_panel.panel(context, session) if isinstance(context, CustomerContext) else context
         shown_history = (
             customer_panel.history(history, wanted.receipt_id, now) if isinstance(history, History) else Markup()
@@ -52,14 +67,12 @@ async def open_receipt(event: gr.EventData, request: gr.Request) -> tuple[Any, .
 
 
 async def tell_story(event: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
-    """Show anew what became of a receipt, such as a mail that has just been sent."""
+    """Show anew what became of a receipt, such as a mail that has just been sent; the receipt itself is not read."""
 
     async def work(api: Calls, _: Session) -> tuple[Markup, ...]:
-        wanted = asked(event, Opening)
-        found, story = await asyncio.gather(
-            api.get(FullReceipt, "/receipt/{receipt_id}", wanted.receipt_id), api.get(Story, _STORY, wanted.receipt_id)
-        )
-        return (render.story(story, found.store, datetime.now(UTC)),)
+        wanted = asked(event, Telling)
+        story = await api.get(Story, _STORY, wanted.receipt_id)
+        return (render.story(story, wanted.zone, datetime.now(UTC)),)
 
     return await answered(request, Permission.READ_RECEIPTS, work, parts=1)
 

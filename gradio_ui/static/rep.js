@@ -217,7 +217,8 @@ whenShown("rl-snack-box", (shown) => {
     });
   } else if (snack.dataset.rlStatus === "sending") setTimeout(() => { if (snack.isConnected) look(); }, SENDING_LOOK_MS);
   else {
-    if (shownId() === snack.dataset.rlReceipt) ask("story", { receipt_id: snack.dataset.rlReceipt });
+    const zone = $("[data-rl-zone]")?.dataset.rlZone;
+    if (zone && shownId() === snack.dataset.rlReceipt) ask("story", { receipt_id: snack.dataset.rlReceipt, zone });
     setTimeout(() => { if (snack.isConnected) snack.remove(); }, 6000);
   }
 });

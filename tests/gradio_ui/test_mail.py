@@ -81,8 +81,14 @@ def snack(page: Page, said: str) -> None:
     expect(page.locator(".rl-snack")).to_contain_text(said)
 
 
-def test_search_open_mail_and_undo_by_keyboard_alone(
-    counter: Settings, receipts: list[Receipt], context: BrowserContext, watch: Watch, mails: MailServer, picture
+def test_search_open_mail_and_undo_by_keyboard_alone(  # noqa: PLR0913 - fixtures, each a part of the real thing
+    counter: Settings,
+    receipts: list[Receipt],
+    owner: psycopg.Connection,
+    context: BrowserContext,
+    watch: Watch,
+    mails: MailServer,
+    picture,
 ):
     page = sign_in(context, counter)
     page.keyboard.type(ASKED)
@@ -118,6 +124,9 @@ def test_search_open_mail_and_undo_by_keyboard_alone(
     assert {"text/plain", "text/html", "application/pdf"} <= kinds
     expect(page.locator(".rl-event-mailed")).to_contain_text("Mailed by Renee")
     expect(page.locator(".rl-event-sold")).to_contain_text("Sold")
+    owner.execute("SELECT audit.project()")
+    looks = owner.execute("SELECT count(*) FROM audit.events WHERE route = 'GET /receipt/{receipt_id}'").fetchone()
+    assert looks == (1,), "one look at it, however often its story was told"
     assert "maria.kowalski" not in page.content()
     keeps_to_itself(page, watch)
 

@@ -242,7 +242,7 @@ def test_the_story_of_a_receipt_is_told_by_the_stores_clock():
         {"at": "2026-11-18T15:00:00Z", "kind": "viewed", "by": "Renee East", "times": 3},
     ]
     story = Story.model_validate({"receipt_id": "1", "events": events})
-    text = words(render.story(story, make_store(), NOW))
+    text = words(render.story(story, make_store().time_zone, NOW))
     assert "Sold Tue Nov 17 · 6:05 PM" in text
     assert "Viewed by Renee East, 3 times Wed Nov 18" in text
 
@@ -296,7 +296,7 @@ def test_data_is_shown_as_it_is_written_and_never_becomes_an_element(payload: st
             Story.model_validate(
                 {"receipt_id": payload, "events": [{"at": NOW, "kind": "viewed", "by": payload, "detail": payload}]}
             ),
-            make_store(),
+            make_store().time_zone,
             NOW,
         ),
         render.top(replace(session(), principal_id=payload, display_name=payload), REP),
