@@ -81,7 +81,7 @@ def snack(page: Page, said: str) -> None:
     expect(page.locator(".rl-snack")).to_contain_text(said)
 
 
-def test_search_open_mail_and_undo_by_keyboard_alone(  # noqa: PLR0913 - fixtures, each a part of the real thing
+def test_search_open_mail_and_undo_by_keyboard_alone(  # noqa: PLR0917 - fixtures, each a part of the real thing
     counter: Settings,
     receipts: list[Receipt],
     owner: psycopg.Connection,
